@@ -1,0 +1,84 @@
+"""Delivery rules as data. A product's promises are a `Policy` value; code knows no product."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+DAY_MS = 86_400_000
+
+ResultClass = Literal["status", "timeout", "connection"]
+"""How a request that did not succeed failed: with an answer, in silence, or without a connection."""
+
+
+class Codes(Struct, frozen=True, kw_only=True):
+    """HTTP status codes from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def __contains__(self, status: object) -> bool:
+        return isinstance(status, int) and self.first <= status <= self.last
+
+
+class Schedule(Struct, frozen=True, kw_only=True):
+    """When to try again, counted from the end of the attempt before.
+
+    `list`: the given delays, then no more. `fixed`: the first delay, always.
+    `exponential`: first · factor^(N-1). `polynomial`: first + N^power seconds, N = attempts made.
+    """
+
+    kind: Literal["list", "fixed", "exponential", "polynomial"] = "list"
+    delays_ms: tuple[int, ...] = ()
+    factor: float = 2.0
+    power: int = 4
+    max_delay_ms: int = DAY_MS
+    max_requests: int = 1
+    """Requests in all, the first one included."""
+    jitter: float = 0.0
+    """Each delay is stretched by up to this share of itself, by a hash of (delivery, turn)."""
+
+
+class Signature(Struct, frozen=True, kw_only=True):
+    """How requests are signed. `standard`: Standard Webhooks v1; `sha256`: hex HMAC of the body."""
+
+    scheme: Literal["standard", "sha256", "none"] = "standard"
+    header: str = "webhook-signature"
+    prefix: str = ""
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """Delivery rules of one product or workspace, versioned."""
+
+    id: str
+    version: int = 1
+    name: str
+    success: tuple[Codes, ...] = (Codes(first=200, last=299),)
+    waiting: tuple[Codes, ...] = ()
+    """Codes after which the receiver closes the delivery later by callback."""
+    deadline_ms: int = 15_000
+    """For the whole request, to status and headers."""
+    retry_codes: tuple[Codes, ...] = (Codes(first=100, last=599),)
+    """Codes, other than success, that are retried; the rest is final."""
+    retry_on: tuple[ResultClass, ...] = ("status", "timeout", "connection")
+    schedule: Schedule = Schedule()
+    retry_after: bool = True
+    """Whether a receiver's Retry-After may move the next attempt later (never earlier)."""
+    retry_after_max_ms: int = DAY_MS
+    gone_codes: tuple[Codes, ...] = (Codes(first=410, last=410),)
+    """Codes that end the delivery at once and disable the webhook."""
+    disable_after_failed_ms: int | None = None
+    """Disable a webhook that has only failed for this long."""
+    disable_after_exhausted: bool = False
+    """Disable a webhook when one delivery has used up its attempts."""
+    give_up_after_ms: int = DAY_MS
+    """Added to the schedule's own length: later than this a delivery ends as failed, `expired`."""
+    exact: bool = False
+    """Promised delays are kept to the letter: cool-downs do not defer."""
+    signature: Signature = Signature()
+    envelope: Literal["standard", "full", "data"] = "standard"
+    """`standard`: type, timestamp, data. `full`: id, type, created_at, workspace_id, data.
+    `data`: the event's data alone."""
+    manual_retry: bool = True
+    https_only: bool = False
+    state_names: dict[str, str] = {}
+    """What people see instead of our own names of states."""

@@ -1,0 +1,228 @@
+"""What travels between the services: one class a record, one Avro schema a class (`schemas/`).
+
+Times are whole milliseconds since the epoch and end in `_at_ms`; durations end in `_ms`.
+Every record is an immutable value. Fields with a default were added later or may be absent.
+"""
+
+from typing import ClassVar, Literal
+
+from msgspec import Struct
+
+from hookstream.model.policy import Policy
+
+Kind = Literal["event", "test", "replay", "release", "resend"]
+"""Why a delivery exists: routed from an event, or asked for by a person or a rule."""
+
+Result = Literal[
+    "succeeded",  # final: the receiver took it
+    "waiting",  # final for the deliverer: the receiver will say later by callback
+    "retrying",  # the next turn stands in `next_due_at_ms`
+    "deferred",  # no request was made; the next turn stands in `next_due_at_ms`
+    "rekeyed",  # no request was made; the next turn goes straight to another lane
+    "parked",  # final: waits in Postgres for a paused or disabled webhook
+    "failed",  # final: the policy gave up
+    "cancelled",  # final: the webhook was deleted, or a person cancelled the delivery
+    "superseded",  # settles nothing: this deliverer lost the partition before it could finish
+    "conflict",  # settles nothing: the same event id came with another payload
+]
+
+FINAL: frozenset[Result] = frozenset({"succeeded", "waiting", "parked", "failed", "cancelled"})
+SUCCEEDED_BY: frozenset[Result] = frozenset({"retrying", "deferred", "rekeyed"})
+"""Results that are followed by one more turn of the same delivery."""
+UNSETTLED: frozenset[Result] = frozenset({"superseded", "conflict"})
+
+WebhookState = Literal["active", "paused", "disabled", "unverified", "deleted"]
+Role = Literal["producer", "viewer", "editor", "admin"]
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something that happened. Its identity is (workspace, id); `data` is JSON, never re-encoded."""
+
+    workspace: str
+    id: str
+    type: str
+    created_at_ms: int
+    data: bytes
+    source: str | None = None
+    subject: str | None = None
+    webhook: str | None = None
+    """System name of the one webhook this event is addressed to, whatever that subscribes to."""
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One HTTP request in short, as a delivery carries it from turn to turn."""
+
+    started_at_ms: int
+    duration_ms: int
+    status: int | None = None
+    error: str | None = None
+    """An `ErrorKind` when no status arrived in time."""
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One event for one webhook, at one turn. Carries all that the next turn needs."""
+
+    id: str
+    kind: Kind = "event"
+    turn: int
+    webhook: str
+    webhook_version: int
+    lane: str
+    event: Event
+    due_at_ms: int
+    give_up_at_ms: int
+    logged_at_ms: int
+    """Kafka's append time of the event (or the time of the request for it): the day of its rows."""
+    attempts: tuple[Attempt, ...] = ()
+    deferred_since_ms: int | None = None
+    """Since when this turn has been put off; None where it has not."""
+    reason: str | None = None
+    """Why this turn was put off or is a retry, in a word."""
+
+
+class Response(Struct, frozen=True, kw_only=True):
+    """What the receiver answered, cut to what the log keeps."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    truncated: bool = False
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How one turn ended and what comes next: the log that everything else follows from."""
+
+    workspace: str
+    delivery: str
+    kind: Kind = "event"
+    turn: int | None
+    """None: not a turn of the deliverer (a callback, a release, a discard); settles none."""
+    webhook: str
+    webhook_version: int
+    lane: str
+    event: str
+    event_type: str
+    subject: str | None = None
+    result: Result
+    reason: str | None = None
+    logged_at_ms: int
+    ended_at_ms: int
+    next_due_at_ms: int | None = None
+    attempt_number: int | None = None
+    """From 1; None where no request was made."""
+    attempt: Attempt | None = None
+    error_detail: str | None = None
+    """What a person can act on, in words; never an internal address."""
+    response: Response | None = None
+    trace_id: str | None = None
+
+
+class Header(Struct, frozen=True, kw_only=True):
+    """One HTTP header that a webhook adds. A private one has its value sealed, else in clear."""
+
+    name: str
+    value: bytes
+    private: bool = False
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    """A subscription, compiled: all that router and deliverer need, secrets sealed."""
+
+    SECTION: ClassVar[str] = "webhook"
+
+    id: str
+    workspace: str
+    version: int
+    name: str
+    state: WebhookState
+    url: str
+    method: str = "POST"
+    events: tuple[str, ...] = ("*",)
+    """Event types; a trailing `*` stands for any ending, `*` alone for all."""
+    lane: str
+    policy: Policy
+    secrets: tuple[bytes, ...] = ()
+    """Sealed; the first signs first, more than one while a rotation lasts."""
+    headers: tuple[Header, ...] = ()
+    content_type: str | None = "application/json"
+    rate_per_s: float | None = None
+    """Requests a second for the whole lane; None: as many as the receiver takes."""
+    max_in_flight: int = 128
+    """Ceiling of the limit on requests in flight to this webhook."""
+    send_traceparent: bool = False
+
+
+class EventType(Struct, frozen=True, kw_only=True):
+    """A named kind of event in a workspace's catalogue."""
+
+    workspace: str
+    name: str
+    version: int
+    group: str | None = None
+    description: str | None = None
+    json_schema: bytes | None = None
+    sample: bytes | None = None
+    state: Literal["active", "deleted"] = "active"
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """A key as services know it: the SHA-256 of the secret, never the secret."""
+
+    id: str
+    workspace: str
+    version: int
+    role: Role
+    sha256: bytes
+    state: Literal["active", "deleted"] = "active"
+
+
+class Workspace(Struct, frozen=True, kw_only=True):
+    """A tenant."""
+
+    id: str
+    version: int
+    name: str
+    state: Literal["active", "deleted"] = "active"
+    unknown_types: Literal["accept", "refuse"] = "accept"
+    """What to do with an event whose type is not in the catalogue."""
+
+
+class SchemaNote(Struct, frozen=True, kw_only=True):
+    """An Avro schema by its fingerprint, so that a reader that is older than its writer can read."""
+
+    fingerprint: str
+    text: str
+
+
+class GroupNote(Struct, frozen=True, kw_only=True):
+    """That a consumer group has started once, and on how many partitions of each topic."""
+
+    group: str
+    partitions: dict[str, int]
+
+
+class TopicsNote(Struct, frozen=True, kw_only=True):
+    """N: into how many partitions the keyed topics are cut. Another count is 'not ready'."""
+
+    partitions: dict[str, int]
+
+
+ConfigRecord = Webhook | EventType | ApiKey | Workspace | SchemaNote | GroupNote | TopicsNote
+
+
+class Dead(Struct, frozen=True, kw_only=True):
+    """What could not be read or had to be refused, and why. `raw` may be cut to 1 MiB."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    """A `Refusal` code or `undecodable` …; stable, for machines."""
+    detail: str
+    at_ms: int
+    workspace: str | None = None
+    event: str | None = None
+    event_type: str | None = None
+    key: bytes | None = None
+    raw: bytes = b""
+    truncated: bool = False
