@@ -4,7 +4,7 @@ Times are whole milliseconds since the epoch and end in `_at_ms`; durations end 
 Every record is an immutable value. Fields with a default were added later or may be absent.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -127,8 +127,6 @@ class Header(Struct, frozen=True, kw_only=True):
 
 class Webhook(Struct, frozen=True, kw_only=True):
     """A subscription, compiled: all that router and deliverer need, secrets sealed."""
-
-    SECTION: ClassVar[str] = "webhook"
 
     id: str
     workspace: str

@@ -1,0 +1,1 @@
+"""What every service does alike: settings, logs, telemetry, health, start and stop."""

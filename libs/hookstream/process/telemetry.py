@@ -1,0 +1,197 @@
+"""OpenTelemetry's SDK, set up once a process: to a collector, and metrics at /metrics too.
+
+A collector that is slow or gone costs the service nothing but the telemetry: queues are bounded,
+sending is on threads of its own, and the shutdown is over after three seconds, whatever happens.
+"""
+
+from collections.abc import Callable, Sequence
+from threading import Thread
+from time import monotonic
+from typing import ClassVar
+from uuid import uuid4
+
+from opentelemetry import context as otel_context
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import (
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace.span import TraceState
+from opentelemetry.util.types import Attributes
+from prometheus_client import CollectorRegistry, generate_latest
+from pydantic import BaseModel, ConfigDict, Field
+
+from hookstream.process.tracing import DECIDED
+
+SHUTDOWN_S = 3.0
+SEND_S = 5.0
+MOST_SPANS = 4096
+HTTP_BUCKETS_S = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.075,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1,
+    2.5,
+    5,
+    7.5,
+    10,
+    15,
+    30,
+    60,
+)
+LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30, 300, 3600)
+# Customers' hosts, URLs and webhooks are never labels: each would be a time series of its own.
+HTTP_ATTRIBUTES = {
+    "http.request.method",
+    "http.response.status_code",
+    "error.type",
+    "webhook.tenant_tier",
+}
+MESSAGING_ATTRIBUTES = {
+    "messaging.system",
+    "messaging.operation.name",
+    "messaging.destination.name",
+    "messaging.consumer.group.name",
+    "error.type",
+}
+
+
+class TelemetrySettings(BaseModel):
+    """Where telemetry goes, and how much of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    section: ClassVar[str] = "telemetry"
+
+    otlp_endpoint: str | None = Field(
+        None, pattern="^https?://", description="an OTLP/HTTP collector, http://host:4318"
+    )
+    sample_ratio: float = Field(
+        0.01, ge=0, le=1, description="the part of events that is traced, 0 to 1"
+    )
+    metrics_every_s: float = Field(15, gt=0, description="seconds between metrics to the collector")
+
+
+class Telemetry:
+    """The providers of this process."""
+
+    def __init__(self, traces: TracerProvider, meters: MeterProvider, pages: CollectorRegistry):
+        self.traces = traces
+        self.meters = meters
+        self._pages = pages
+
+    def prometheus(self) -> bytes:
+        """All metrics in Prometheus' text form."""
+        return generate_latest(self._pages)
+
+    def shutdown(self, within_s: float = SHUTDOWN_S) -> None:
+        """Send what is queued, for as long as this at most."""
+        steps: list[Callable[[], None]] = [self.traces.shutdown, self.meters.shutdown]
+        threads = [Thread(target=step, name="telemetry-shutdown", daemon=True) for step in steps]
+        deadline = monotonic() + within_s
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline - monotonic()))
+
+
+class Decided(Sampler):
+    """Samples a new trace if we decided so before (`tracing.root_span`), else by ratio."""
+
+    def __init__(self, ratio: float) -> None:
+        self._ratio = TraceIdRatioBased(ratio)
+
+    def should_sample(
+        self,
+        parent_context: otel_context.Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Whether to record a span that has no parent."""
+        if otel_context.get_value(DECIDED, parent_context):
+            return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, trace_state)
+        return self._ratio.should_sample(parent_context, trace_id, name, kind, attributes, links)
+
+    def get_description(self) -> str:
+        """For the SDK's own logs."""
+        return f"Decided({self._ratio.get_description()})"
+
+
+def set_up(service: str, version: str, settings: TelemetrySettings) -> Telemetry:
+    """Make the providers of this process, for all of it. To be called once."""
+    made = make(service, version, settings)
+    metrics.set_meter_provider(made.meters)
+    trace.set_tracer_provider(made.traces)
+    return made
+
+
+def make(service: str, version: str, settings: TelemetrySettings) -> Telemetry:
+    """Providers that nobody else knows of yet."""
+    resource = Resource.create(
+        {
+            "service.name": f"hookstream-{service}",
+            "service.version": version,
+            "service.instance.id": str(uuid4()),
+        }
+    )
+    endpoint = settings.otlp_endpoint.rstrip("/") if settings.otlp_endpoint else None
+    pages = CollectorRegistry()
+    readers: list[MetricReader] = [PrometheusMetricReader(registry=pages)]
+    if endpoint:
+        readers.append(_pushing(endpoint, settings.metrics_every_s))
+    meters = MeterProvider(readers, resource, shutdown_on_exit=False, views=views())
+    traces = TracerProvider(
+        ParentBased(Decided(settings.sample_ratio)), resource, shutdown_on_exit=False
+    )
+    if endpoint:
+        exporter = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=SEND_S)
+        traces.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MOST_SPANS))
+    return Telemetry(traces, meters, pages)
+
+
+def _pushing(endpoint: str, every_s: float) -> MetricReader:
+    exporter = OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=SEND_S)
+    return PeriodicExportingMetricReader(exporter, every_s * 1000)
+
+
+def views() -> list[View]:
+    """Buckets and the attributes that are kept, by the instrument's name."""
+    return [
+        View(
+            instrument_name="http.client.request.duration",
+            attribute_keys=HTTP_ATTRIBUTES,
+            aggregation=ExplicitBucketHistogramAggregation(HTTP_BUCKETS_S),
+        ),
+        View(
+            instrument_name="messaging.*.duration",
+            attribute_keys=MESSAGING_ATTRIBUTES,
+            aggregation=ExplicitBucketHistogramAggregation(LATENCY_BUCKETS_S),
+        ),
+        View(instrument_name="messaging.*.messages", attribute_keys=MESSAGING_ATTRIBUTES),
+        View(
+            instrument_name="webhook.*.late*",  # …retry.lateness, …delivery.latency
+            aggregation=ExplicitBucketHistogramAggregation(LATENCY_BUCKETS_S),
+        ),
+    ]

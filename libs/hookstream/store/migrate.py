@@ -1,0 +1,36 @@
+"""Brings the database to the schema this version needs. Run at start; safe to run from many."""
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+_LOCK = 0x686F6F6B00000001
+"""Advisory lock that one migration holds while the others wait: 'hook', 1."""
+
+
+def migrate(dsn: str) -> None:
+    """Apply what is missing, one process at a time. Raises `psycopg.Error` or SQLAlchemy's."""
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=NullPool
+    )
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        connection.commit()
+        command.upgrade(_config(connection), "head")
+        connection.commit()
+
+
+def newest() -> str:
+    """The revision that this version needs."""
+    return ScriptDirectory.from_config(_config(None)).get_current_head() or ""
+
+
+def _config(connection: Connection | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "hookstream.store:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,125 @@
+"""Webhooks: as people configured them, beside the record that was compiled of it."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+from psycopg.rows import class_row
+
+from hookstream.model.records import Header, Webhook, WebhookState
+from hookstream.store.change import Change
+from hookstream.store.pool import Pool
+from hookstream.store.rows import Rows
+
+
+class WebhookRow(Struct, frozen=True, kw_only=True):
+    """A webhook as it rests. Secrets and private headers are sealed."""
+
+    id: str
+    workspace: str
+    version: int = 1
+    name: str
+    """The system name: unique in the workspace in whatever case, never changes."""
+    display_name: str | None = None
+    description: str | None = None
+    state: WebhookState = "active"
+    state_reason: str | None = None
+    url: str
+    method: str = "POST"
+    events: list[str]
+    policy: str
+    secrets: list[bytes]
+    headers: bytes
+    """`tuple[Header, ...]`, as msgpack."""
+    content_type: str | None = "application/json"
+    rate_per_s: float | None = None
+    max_in_flight: int = 128
+    send_traceparent: bool = False
+    created_at: datetime | None = None
+    changed_at: datetime | None = None
+
+    def header_list(self) -> tuple[Header, ...]:
+        """The headers it adds, values of private ones sealed."""
+        return msgspec.msgpack.decode(self.headers, type=tuple[Header, ...])
+
+
+WEBHOOKS = Rows("webhooks", "webhook", WebhookRow)
+
+_COLUMNS = ", ".join(WebhookRow.__struct_fields__)
+
+
+def with_policy(change: Change, workspace: str, policy: str, limit: int) -> list[WebhookRow]:
+    """Up to `limit` webhooks that follow a policy, for this transaction alone."""
+    with change.cursor.connection.cursor(row_factory=class_row(WebhookRow)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM webhooks WHERE policy = %s AND workspace = %s"  # noqa: S608
+            " AND state <> 'deleted' ORDER BY id LIMIT %s FOR UPDATE",
+            (policy, workspace, limit),
+        ).fetchall()
+
+
+def of_workspace(change: Change, workspace: str, limit: int) -> list[WebhookRow]:
+    """Up to `limit` webhooks of a workspace, for this transaction alone."""
+    with change.cursor.connection.cursor(row_factory=class_row(WebhookRow)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM webhooks WHERE workspace = %s"  # noqa: S608
+            " AND state <> 'deleted' ORDER BY id LIMIT %s FOR UPDATE",
+            (workspace, limit),
+        ).fetchall()
+
+
+def compiled(pool: Pool, workspace: str) -> list[Webhook]:
+    """Every webhook of a workspace as router and deliverer know it."""
+    with pool.connection() as connection:
+        found = connection.execute(
+            "SELECT record FROM webhooks WHERE workspace = %s AND state <> 'deleted' ORDER BY id",
+            (workspace,),
+        )
+        return [msgspec.msgpack.decode(row[0], type=Webhook) for row in found]
+
+
+def compiled_one(pool: Pool, workspace: str, webhook: str) -> Webhook | None:
+    """One webhook as router and deliverer know it, unless it was deleted."""
+    with pool.connection() as connection:
+        row = connection.execute(
+            "SELECT record FROM webhooks WHERE workspace = %s AND id = %s AND state <> 'deleted'",
+            (workspace, webhook),
+        ).fetchone()
+    return msgspec.msgpack.decode(row[0], type=Webhook) if row else None
+
+
+def disable(change: Change, webhook: str, version: int, reason: str) -> Webhook | None:
+    """Disable the version that failed, if it still stands and is active; the record as published.
+
+    None where nothing was hit: it was edited, paused, disabled or deleted meanwhile.
+    """
+    row = change.cursor.execute(
+        "SELECT record FROM webhooks WHERE id = %s AND version = %s AND state = 'active'"
+        " FOR UPDATE",
+        (webhook, version),
+    ).fetchone()
+    if row is None:
+        return None
+    before = msgspec.msgpack.decode(row[0], type=Webhook)
+    return _published(change, before, "disabled", reason)
+
+
+def _published(
+    change: Change, before: Webhook, state: Literal["disabled"], reason: str
+) -> Webhook:
+    after = msgspec.structs.replace(before, state=state, version=before.version + 1)
+    change.cursor.execute(
+        "UPDATE webhooks SET state = %s, state_reason = %s, version = %s, record = %s,"
+        " changed_at = now() WHERE id = %s",
+        (state, reason, after.version, change.configure(after), after.id),
+    )
+    change.audit(
+        "disable",
+        "webhook",
+        after.id,
+        workspace=after.workspace,
+        version=after.version,
+        changed=("state", "state_reason"),
+    )
+    return after

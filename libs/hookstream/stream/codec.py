@@ -1,0 +1,116 @@
+"""Records to bytes and back: Avro in one of two framings, told apart by the first byte.
+
+Without a registry: Avro single-object encoding (`C3 01`, fingerprint). With one: Confluent's wire
+format (`00`, schema id). Readers take both, always.
+"""
+
+import io
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import fastavro
+import msgspec
+from msgspec import Struct
+
+from hookstream.stream import schemas
+from hookstream.stream.schemas import WriterSchema
+
+_SINGLE_OBJECT = b"\xc3\x01"
+_CONFLUENT = 0
+_BY_NAME: dict[str, type[Struct]] = {cls.__name__: cls for cls in schemas.WRITTEN}
+
+
+class Undecodable(Exception):
+    """These bytes are no record of ours; they belong on the dead topic."""
+
+
+class UnknownSchema(Undecodable):
+    """Written with a schema nobody has told us of yet; the config topic may, soon."""
+
+
+class Registry(Protocol):
+    """A Confluent-compatible schema registry."""
+
+    def register(self, schema: WriterSchema) -> int:
+        """The id of `schema`, registered if it was not."""
+
+    def schema(self, schema_id: int) -> WriterSchema | None:
+        """The schema with this id, or None."""
+
+
+class Codec:
+    """Encodes with this version's schemas, decodes whatever any version wrote.
+
+    `announced` looks a fingerprint up among the schemas that writers put on the config topic.
+    """
+
+    def __init__(
+        self,
+        announced: Callable[[bytes], WriterSchema | None] = lambda _: None,
+        registry: Registry | None = None,
+    ) -> None:
+        self._announced = announced
+        self._registry = registry
+        self._writers: dict[type[Struct], tuple[bytes, Any]] = {}
+        self._readers: dict[bytes, WriterSchema] = dict(schemas.released())
+
+    def encode(self, record: Struct) -> bytes:
+        """The bytes of `record`, framed."""
+        cls = type(record)
+        prefix, parsed = self._writers.get(cls) or self._writer(cls)
+        out = io.BytesIO()
+        out.write(prefix)
+        datum = msgspec.to_builtins(record, builtin_types=(bytes,))
+        fastavro.schemaless_writer(out, parsed, datum)
+        return out.getvalue()
+
+    def decode(self, raw: bytes) -> Struct:
+        """The record in `raw`. Raises `UnknownSchema` or `Undecodable`."""
+        if raw[:2] == _SINGLE_OBJECT:
+            return self._read(raw, 10, self._by_fingerprint(raw[2:10]))
+        if raw[:1] == b"\x00" and len(raw) >= 5:
+            return self._read(raw, 5, self._by_id(int.from_bytes(raw[1:5], "big")))
+        raise Undecodable("neither Avro single-object encoding nor Confluent's wire format")
+
+    def _writer(self, cls: type[Struct]) -> tuple[bytes, Any]:
+        schema = schemas.current(cls)
+        prefix = _SINGLE_OBJECT + schema.fingerprint
+        if self._registry is not None:
+            prefix = b"\x00" + self._registry.register(schema).to_bytes(4, "big")
+        self._writers[cls] = prefix, schema.parsed
+        return self._writers[cls]
+
+    def _read(self, raw: bytes, start: int, schema: WriterSchema) -> Struct:
+        cls = _BY_NAME.get(schema.name)
+        if cls is None:
+            raise UnknownSchema(f"no reader for records named {schema.name}")
+        ours = schemas.current(cls)
+        reader = None if schema.fingerprint == ours.fingerprint else ours.parsed
+        body = io.BytesIO(raw)
+        body.seek(start)
+        try:
+            datum = fastavro.schemaless_reader(body, schema.parsed, reader)
+            if body.tell() != len(raw):
+                raise Undecodable(f"{len(raw) - body.tell()} bytes after the record")
+            return msgspec.convert(datum, cls)
+        except Undecodable:
+            raise
+        except Exception as error:  # fastavro raises whatever the bytes lead it to
+            raise Undecodable(f"not a {schema.name}: {error!r}"[:500]) from error
+
+    def _by_fingerprint(self, fingerprint: bytes) -> WriterSchema:
+        schema = self._readers.get(fingerprint) or self._announced(fingerprint)
+        if schema is None:
+            raise UnknownSchema(f"no schema with fingerprint {fingerprint.hex()}")
+        self._readers[fingerprint] = schema
+        return schema
+
+    def _by_id(self, schema_id: int) -> WriterSchema:
+        key = schema_id.to_bytes(4, "big")
+        schema = self._readers.get(key)
+        if schema is None and self._registry is not None:
+            schema = self._registry.schema(schema_id)
+        if schema is None:
+            raise UnknownSchema(f"no schema with id {schema_id} in the registry")
+        self._readers[key] = schema
+        return schema

@@ -1,0 +1,96 @@
+"""Dead letters: what could not be read or had to be refused, and why. Never a failed delivery."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from hookstream.model.records import Dead, Event
+from hookstream.stream.codec import Codec, Undecodable, UnknownSchema
+from hookstream.stream.record import Record
+from hookstream.stream.topics import DEAD
+from hookstream.stream.writer import Ack, Full, Writer
+
+RAW_BYTES = 1024 * 1024
+UNKNOWN_SCHEMA_WAIT_S = 30.0
+_ASK_EVERY_S = 0.25
+
+
+class DeadLetters:
+    """Puts records on the dead topic; each is done once the broker has it."""
+
+    def __init__(self, writer: Writer, codec: Codec, on_dead: Callable[[Dead], None]) -> None:
+        self._writer = writer
+        self._codec = codec
+        self._on_dead = on_dead
+
+    def put(self, record: Record, reason: str, detail: str, event: Event | None = None) -> None:
+        """Refuse `record` for good: `reason` is for machines, `detail` for people."""
+        dead = Dead(
+            topic=record.assignment.topic,
+            partition=record.assignment.partition,
+            offset=record.offset,
+            reason=reason,
+            detail=detail[:2000],
+            at_ms=time.time_ns() // 1_000_000,
+            workspace=event.workspace if event else None,
+            event=event.id if event else None,
+            event_type=event.type if event else None,
+            key=record.key,
+            raw=record.raw[:RAW_BYTES],
+            truncated=len(record.raw) > RAW_BYTES,
+        )
+        self._on_dead(dead)
+        self._produce(dead, record)
+
+    def _produce(self, dead: Dead, record: Record) -> None:
+        def acked(ack: Ack) -> None:
+            if ack.refused is None:
+                record.done()
+            else:
+                self._produce(dead, record)
+
+        key = f"{dead.topic}/{dead.partition}"
+        while True:
+            try:
+                self._writer.produce(DEAD, self._codec.encode(dead), acked, key=key)
+                return
+            except Full:
+                time.sleep(0.01)
+
+
+class Decoder:
+    """Decodes batches. What cannot be read goes to the dead topic, and the partition goes on."""
+
+    def __init__(self, codec: Codec, dead: DeadLetters, refresh: Callable[[], None]) -> None:
+        self._codec = codec
+        self._dead = dead
+        self._refresh = refresh
+        self._given_up: set[str] = set()
+
+    def decode(self, records: Sequence[Record]) -> list[Record]:
+        """The records that could be read, with their `value`."""
+        return [record for record in records if self._decoded(record)]
+
+    def _decoded(self, record: Record) -> bool:
+        try:
+            record.value = self._decode(record.raw)
+        except Undecodable as error:
+            self._dead.put(record, "undecodable", str(error))
+            return False
+        return True
+
+    def _decode(self, raw: bytes) -> Struct:
+        """Waits once for each unknown schema: its writer announces it on config first."""
+        deadline = time.monotonic() + UNKNOWN_SCHEMA_WAIT_S
+        while True:
+            try:
+                return self._codec.decode(raw)
+            except UnknownSchema as error:
+                if str(error) in self._given_up:
+                    raise
+                if time.monotonic() > deadline:
+                    self._given_up.add(str(error))
+                    raise
+            self._refresh()
+            time.sleep(_ASK_EVERY_S)

@@ -1,0 +1,67 @@
+"""Before the first record: topics checked, schemas announced, the consumer group started."""
+
+import threading
+
+from hookstream.model.config import key_of
+from hookstream.model.records import GroupNote, SchemaNote, TopicsNote
+from hookstream.stream import schemas
+from hookstream.stream.groups import start_group
+from hookstream.stream.settings import KafkaSettings
+from hookstream.stream.table import Table
+from hookstream.stream.topics import CONFIG, partition_counts
+from hookstream.stream.writer import Ack, Writer
+
+_WITHIN_S = 15.0
+
+
+class NotReady(Exception):
+    """This service cannot start as things are; the text says what would do."""
+
+
+def partitions(table: Table, topic: str) -> int:
+    """N of one topic, as config has it. Raises `NotReady` before `hookstream topics apply`."""
+    noted = table.config.topics
+    if noted is None or topic not in noted.partitions:
+        raise NotReady(f"config does not know topic {topic}: run `hookstream topics apply`")
+    return noted.partitions[topic]
+
+
+def check_partitions(kafka: KafkaSettings, noted: TopicsNote | None) -> None:
+    """Another count of partitions than config's would scatter lanes: refuse to start."""
+    if noted is None:
+        raise NotReady("no topics noted in config: run `hookstream topics apply`")
+    there = partition_counts(kafka).partitions
+    wrong = {t: (n, there.get(t)) for t, n in noted.partitions.items() if there.get(t) != n}
+    if wrong:
+        told = ", ".join(f"{t}: config says {n}, Kafka has {m}" for t, (n, m) in wrong.items())
+        raise NotReady(f"partitions differ ({told}): `hookstream topics resize` moves them")
+
+
+def announce_schemas(table: Table, writer: Writer) -> None:
+    """Put the schemas this version writes on config first, so that older readers can follow."""
+    ours = [schemas.current(cls) for cls in schemas.WRITTEN]
+    missing = [s for s in ours if s.fingerprint.hex() not in table.config.schemas]
+    for schema in missing:
+        note(table, writer, SchemaNote(fingerprint=schema.fingerprint.hex(), text=schema.text))
+
+
+def join_group(kafka: KafkaSettings, table: Table, writer: Writer, group: str, *read: str) -> None:
+    """Start the group if it never ran; refuse if it ran and its offsets are gone (once.md 3)."""
+    counts = {topic: partitions(table, topic) for topic in read}
+    wanted = GroupNote(group=group, partitions=counts)
+    if start_group(kafka, table.config.groups.get(group), wanted):
+        note(table, writer, wanted)
+
+
+def note(table: Table, writer: Writer, record: SchemaNote | GroupNote | TopicsNote) -> None:
+    """Write one record to config and wait for the broker's ack."""
+    acked = threading.Event()
+
+    def answered(ack: Ack) -> None:
+        if ack.refused is None:
+            acked.set()
+
+    key = key_of(record)
+    writer.produce(CONFIG, table.codec.encode(record), answered, key=key)
+    if not acked.wait(_WITHIN_S):
+        raise NotReady(f"Kafka did not take {key} within {_WITHIN_S:.0f} s")

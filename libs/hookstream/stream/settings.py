@@ -1,0 +1,52 @@
+"""Where Kafka is and how we speak to it (`HOOKSTREAM_KAFKA_…`)."""
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+ClientConfig = dict[str, str | int | float | bool]
+
+
+class KafkaSettings(BaseModel):
+    """How every service reaches Kafka. Fits any broker from 2.5 on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    section: ClassVar[str] = "kafka"
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    topic_prefix: str = "hookstream."
+    group_prefix: str = "hookstream."
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_location: str | None = None
+    compression: Literal["none", "lz4", "zstd", "snappy"] = "none"
+    linger_ms: float = Field(default=0.0, ge=0, le=1000)
+    session_timeout_ms: int = Field(default=10_000, ge=6_000, le=60_000)
+    registry_url: str | None = None
+
+    def topic(self, name: str) -> str:
+        """The full name of one of our topics."""
+        return self.topic_prefix + name
+
+    def client(self, client_id: str) -> ClientConfig:
+        """librdkafka's settings that producers, consumers and admin clients share."""
+        config: ClientConfig = {
+            "bootstrap.servers": self.bootstrap_servers,
+            "security.protocol": self.security_protocol,
+            "client.id": client_id,
+            "log_level": 3,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 1_000,
+            "socket.keepalive.enable": True,
+            "socket.nagle.disable": True,
+        }
+        password = self.sasl_password.get_secret_value() if self.sasl_password else None
+        optional = {
+            "sasl.mechanism": self.sasl_mechanism,
+            "sasl.username": self.sasl_username,
+            "sasl.password": password,
+            "ssl.ca.location": self.ssl_ca_location,
+        }
+        return config | {name: value for name, value in optional.items() if value is not None}

@@ -1,0 +1,114 @@
+"""Table: the config topic in memory. What the services need to know, never asked of a database."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from msgspec import Struct
+
+from hookstream.model.config import Config
+from hookstream.stream.codec import Codec, Undecodable
+from hookstream.stream.schemas import WriterSchema, parse
+from hookstream.stream.settings import KafkaSettings
+from hookstream.stream.topics import CONFIG
+
+_BATCH = 500
+_FOLLOW_S = 0.05
+
+
+class ConfigUnreachable(Exception):
+    """The config topic could not be read to its end in time."""
+
+
+class Table:
+    """A consumer of the config topic that feeds a `Config`. Safe to use from several threads.
+
+    `catch_up` reads to the end as it is now (0.3 ms when nothing is new); `follow` keeps the table
+    close to the end in a thread of its own, for services that do not catch up by themselves.
+    """
+
+    def __init__(self, kafka: KafkaSettings, client_id: str) -> None:
+        self.config = Config()
+        self.codec = Codec(self._announced)
+        self._at = TopicPartition(kafka.topic(CONFIG), 0, 0)
+        self._position = 0
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._listeners: list[Callable[[str, Struct | None], None]] = []
+        self._follower: threading.Thread | None = None
+        self._consumer = Consumer(
+            kafka.client(client_id)
+            | {
+                "group.id": f"{kafka.group_prefix}table",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 500,
+                "queued.max.messages.kbytes": 8192,
+            }
+        )
+        self._consumer.assign([self._at])
+
+    def on_change(self, listener: Callable[[str, Struct | None], None]) -> None:
+        """Call `listener(key, record or None)` for each change, on the reading thread."""
+        self._listeners.append(listener)
+
+    def catch_up(self, timeout_s: float = 10.0) -> None:
+        """Read to the end of the topic as it is now, or raise `ConfigUnreachable`."""
+        deadline = time.monotonic() + timeout_s
+        with self._lock:
+            end = self._end(deadline)
+            while self._position < end:
+                if time.monotonic() > deadline or self._closed.is_set():
+                    raise ConfigUnreachable(f"config read to {self._position} of {end}")
+                self._take(0.05)
+
+    def follow(self) -> None:
+        """Keep reading in a thread of its own."""
+        self._follower = threading.Thread(target=self._follow, name="config", daemon=True)
+        self._follower.start()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._closed.set()
+        if self._follower:
+            self._follower.join(2)
+        with self._lock:
+            self._consumer.close()
+
+    def _follow(self) -> None:
+        while not self._closed.wait(_FOLLOW_S):
+            with self._lock:
+                self._take(0)
+
+    def _end(self, deadline: float) -> int:
+        while True:
+            try:
+                return int(self._consumer.get_watermark_offsets(self._at, timeout=2)[1])
+            except KafkaException as error:
+                if time.monotonic() > deadline or self._closed.is_set():
+                    raise ConfigUnreachable(f"no end of config: {error}") from error
+
+    def _take(self, wait_s: float) -> None:
+        messages: list[Any] = self._consumer.consume(_BATCH, wait_s)
+        for message in messages:
+            if message.error() is None:
+                self._apply(message)
+                self._position = message.offset() + 1
+
+    def _apply(self, message: Any) -> None:
+        key, raw = message.key().decode("utf-8", "replace"), message.value()
+        try:
+            record = self.codec.decode(raw) if raw is not None else None
+        except Undecodable:
+            self.config.ignored(key)
+            return
+        self.config.apply(key, record)
+        for listener in self._listeners:
+            listener(key, record)
+
+    def _announced(self, fingerprint: bytes) -> WriterSchema | None:
+        note = self.config.schemas.get(fingerprint.hex())
+        return parse(note.text) if note else None

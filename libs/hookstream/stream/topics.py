@@ -1,0 +1,143 @@
+"""Our topics: their names, shapes and keys (design: *The way of an event*)."""
+
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewTopic
+
+from hookstream.model.records import TopicsNote
+from hookstream.stream.settings import KafkaSettings
+
+EVENTS = "events"
+DELIVERIES = "deliveries"
+RETRY = "retry"
+OUTCOMES = "outcomes"
+CONFIG = "config"
+DEAD = "dead"
+
+TIERS: dict[str, int] = {
+    "retry.2s": 2_000,
+    "retry.5s": 5_000,
+    "retry.10s": 10_000,
+    "retry.20s": 20_000,
+    "retry.1m": 60_000,
+    "retry.2m": 120_000,
+    "retry.5m": 300_000,
+    "retry.10m": 600_000,
+    "retry.30m": 1_800_000,
+    "retry.1h": 3_600_000,
+    "retry.3h": 10_800_000,
+    "retry.10h": 36_000_000,
+}
+"""Delayed topics: every record in one waits the same time, in milliseconds."""
+
+_DAY_MS = 86_400_000
+_KIB = 1024
+
+
+class Topic(NamedTuple):
+    """The shape of one topic; `config` in Kafka's own names."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+
+def topics(keyed: int = 16, delayed: int = 4) -> list[Topic]:
+    """All topics: `keyed` partitions for events, deliveries and outcomes, `delayed` for retries."""
+    big, compact = 1024 * _KIB, {"cleanup.policy": "compact", "max.compaction.lag.ms": str(_DAY_MS)}
+    return [
+        Topic(EVENTS, keyed, _kept(7, 512 * _KIB)),
+        Topic(DELIVERIES, keyed, _kept(7, big)),
+        Topic(OUTCOMES, keyed, _kept(7, big)),
+        *(Topic(name, delayed, _kept(7, big)) for name in (RETRY, *TIERS)),
+        Topic(CONFIG, 1, _kept(7, big) | compact | {"delete.retention.ms": str(7 * _DAY_MS)}),
+        Topic(DEAD, 1, _kept(30, 2048 * _KIB)),
+    ]
+
+
+def _kept(days: int, max_bytes: int) -> dict[str, str]:
+    return {
+        "retention.ms": str(days * _DAY_MS),
+        "max.message.bytes": str(max_bytes),
+        "message.timestamp.type": "LogAppendTime",
+    }
+
+
+def apply(kafka: KafkaSettings, wanted: list[Topic], replicas: int) -> list[str]:
+    """Create what is missing; tell (a line each) what differs. Never deletes, never shrinks."""
+    admin = AdminClient(kafka.client("hookstream-topics"))
+    there = admin.list_topics(timeout=10).topics
+    missing = [t for t in wanted if kafka.topic(t.name) not in there]
+    for made in admin.create_topics([_new(kafka, t, replicas) for t in missing]).values():
+        _made(made)
+    present = [t for t in wanted if kafka.topic(t.name) in there]
+    counts = {t.name: len(there[kafka.topic(t.name)].partitions) for t in present}
+    return [
+        f"{kafka.topic(t.name)}: {counts[t.name]} partitions, wanted {t.partitions}"
+        for t in present
+        if counts[t.name] != t.partitions
+    ] + _differing_configs(admin, kafka, present)
+
+
+def _new(kafka: KafkaSettings, topic: Topic, replicas: int) -> NewTopic:
+    durable = {"min.insync.replicas": "2"} if replicas >= 3 else {}
+    return NewTopic(
+        kafka.topic(topic.name),
+        num_partitions=topic.partitions,
+        replication_factor=replicas,
+        config=topic.config | durable,
+    )
+
+
+def _made(future: Any) -> None:
+    try:
+        future.result(30)
+    except KafkaException as error:
+        if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+            raise
+
+
+def _differing_configs(admin: AdminClient, kafka: KafkaSettings, have: list[Topic]) -> list[str]:
+    wanted = {kafka.topic(t.name): t.config for t in have}
+    if not wanted:
+        return []
+    asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in wanted])
+    found = {resource.name: future.result(30) for resource, future in asked.items()}
+    return [
+        f"{topic}: {key}={found[topic][key].value}, wanted {value}"
+        for topic, config in wanted.items()
+        for key, value in config.items()
+        if found[topic][key].value != value
+    ]
+
+
+def partition_counts(kafka: KafkaSettings) -> TopicsNote:
+    """How many partitions our topics have on the broker."""
+    admin = AdminClient(kafka.client("hookstream-topics"))
+    there = admin.list_topics(timeout=10).topics
+    names = [t.name for t in topics()]
+    found = {n: len(there[kafka.topic(n)].partitions) for n in names if kafka.topic(n) in there}
+    return TopicsNote(partitions=found)
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition Kafka's own default partitioner gives to `key`."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def murmur2(data: bytes) -> int:
+    """Kafka's hash of record keys, as in its Java clients (32 bits, unsigned)."""
+    m, mask = 0x5BD1E995, 0xFFFFFFFF
+    h = 0x9747B28C ^ len(data)
+    whole = len(data) & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * m & mask
+        h = (h * m & mask) ^ ((k ^ k >> 24) * m & mask)
+    if tail := data[whole:]:
+        h = (h ^ int.from_bytes(tail, "little")) * m & mask
+    h = (h ^ h >> 13) * m & mask
+    return h ^ h >> 15

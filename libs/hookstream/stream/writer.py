@@ -1,0 +1,173 @@
+"""The producer: what it is given is acknowledged by the broker, or the process ends.
+
+Producers behind a loop have no message timeout: retriable errors are waited out by librdkafka for
+as long as it takes, nothing is settled without an acknowledgement. One thread polls for them and
+hands the answers of one poll over at once.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from hookstream.stream.settings import KafkaSettings
+
+Headers = list[tuple[str, str | bytes | None]]
+Answer = tuple[Callable[["Ack"], None], "Ack"]
+Dispatch = Callable[[Sequence[Answer]], None]
+
+BATCH_BYTES = 256 * 1024
+"""A batch is refused as a whole above a topic's `max.message.bytes` (512 KiB, the smallest)."""
+QUEUE_MESSAGES = 500_000
+QUEUE_KBYTES = 512 * 1024
+
+
+class Refused(Enum):
+    """Why the broker did not take a record, where its handler can do something about it."""
+
+    TOO_LARGE = "too_large"
+    PURGED = "purged"
+    TIMED_OUT = "timed_out"
+
+
+class Ack:
+    """The broker's answer for one record: its offset, or why there is none."""
+
+    __slots__ = ("offset", "refused")
+
+    def __init__(self, offset: int, refused: Refused | None = None) -> None:
+        self.offset = offset
+        self.refused = refused
+
+
+class Full(Exception):
+    """The producer's queue is full; the same call may succeed a moment later."""
+
+
+class Writer:
+    """An idempotent producer (acks=all) with one polling thread.
+
+    `dispatch` receives the acknowledged answers of one poll and must call each (default: at once,
+    on the polling thread). `on_fatal` is told, once, of an error that only a new process can mend.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        client_id: str,
+        *,
+        on_fatal: Callable[[str], None],
+        dispatch: Dispatch | None = None,
+        timeout_ms: int = 0,
+    ) -> None:
+        self._producer = Producer(
+            kafka.client(client_id)
+            | {
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": kafka.linger_ms,
+                "compression.type": kafka.compression,
+                "message.timeout.ms": timeout_ms,
+                "message.max.bytes": 3 * 1024 * 1024,
+                "batch.size": BATCH_BYTES,
+                "queue.buffering.max.messages": QUEUE_MESSAGES,
+                "queue.buffering.max.kbytes": QUEUE_KBYTES,
+                "partitioner": "murmur2_random",
+                "retry.backoff.ms": 50,
+            }
+        )
+        self._topics: dict[str, str] = {}
+        self._kafka = kafka
+        self._on_fatal = on_fatal
+        self._dispatch = dispatch or _call_each
+        self._answers: list[Answer] = []
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name=f"{client_id}-acks", daemon=True)
+        self._thread.start()
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None,
+        on_ack: Callable[[Ack], None],
+        *,
+        key: bytes | str | None = None,
+        partition: int = -1,
+        headers: Headers | None = None,
+    ) -> None:
+        """Queue a record for `topic` (without prefix). Raises `Full`; never blocks."""
+        name = self._topics.get(topic) or self._name(topic)
+
+        def answered(error: KafkaError | None, message: Message) -> None:
+            self._answers.append((on_ack, self._ack(error, message)))
+
+        try:
+            self._producer.produce(
+                name,
+                value=value,
+                key=key,
+                partition=partition,
+                headers=headers,
+                on_delivery=answered,
+            )
+        except BufferError:
+            raise Full from None
+        except KafkaException as error:
+            self._answers.append((on_ack, self._ack(error.args[0], None)))
+
+    def purge(self) -> None:
+        """Give up what still waits in the queue: each such record is answered `PURGED`."""
+        self._producer.purge(in_queue=True, in_flight=False, blocking=False)
+
+    def __len__(self) -> int:
+        """Records not yet acknowledged."""
+        return len(self._producer)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all is acknowledged; False if time ran out first."""
+        return bool(self._producer.flush(timeout_s) == 0)
+
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """Flush, hand over the last answers, end the thread."""
+        done = self.flush(timeout_s)
+        self._closing.set()
+        self._thread.join(2)
+        self._hand_over()
+        return done
+
+    def _name(self, topic: str) -> str:
+        self._topics[topic] = self._kafka.topic(topic)
+        return self._topics[topic]
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(0.1)
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._answers:
+            answers, self._answers = self._answers, []
+            self._dispatch(answers)
+
+    def _ack(self, error: KafkaError | None, message: Message | None) -> Ack:
+        if error is None and message is not None:
+            return Ack(message.offset() or 0)
+        refused = _REFUSED.get(error.code() if error else None)
+        if refused is None:
+            self._on_fatal(f"producing failed: {error}")
+        return Ack(-1, refused or Refused.PURGED)
+
+
+_REFUSED: dict[Any, Refused] = {
+    KafkaError.MSG_SIZE_TOO_LARGE: Refused.TOO_LARGE,
+    KafkaError.INVALID_RECORD: Refused.TOO_LARGE,
+    KafkaError._PURGE_QUEUE: Refused.PURGED,
+    KafkaError._MSG_TIMED_OUT: Refused.TIMED_OUT,
+}
+
+
+def _call_each(answers: Sequence[Answer]) -> None:
+    for on_ack, ack in answers:
+        on_ack(ack)

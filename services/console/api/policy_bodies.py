@@ -1,0 +1,138 @@
+"""A policy's fields as people give them; the rules themselves are model/policy.py."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import Field, model_validator
+
+from hookstream.model.headers import check_name
+from hookstream.model.policy import DAY_MS, Policy, ResultClass, Schedule
+from hookstream.model.schedule import schedule_length_ms
+from services.console.bodies import Body
+from services.console.problems import Problem, must
+
+Status = Annotated[int, Field(ge=100, le=599)]
+Milliseconds = Annotated[int, Field(ge=0, le=30 * DAY_MS)]
+LONGEST_MS = 6 * DAY_MS
+"""No delivery lasts longer: its records are kept for seven days."""
+
+
+class CodesIn(Body):
+    """HTTP status codes, both ends included; a number alone stands for itself."""
+
+    first: Status
+    last: Status
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single(cls, value: Any) -> Any:
+        return {"first": value, "last": value} if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "CodesIn":
+        if self.first > self.last:
+            raise ValueError("first is above last")
+        return self
+
+
+Codes = Annotated[list[CodesIn], Field(max_length=50)]
+
+
+class ScheduleIn(Body):
+    """When to try again, from the end of the attempt before. `max_requests` counts the first."""
+
+    kind: Literal["list", "fixed", "exponential", "polynomial"] = "list"
+    delays_ms: Annotated[list[Milliseconds], Field(max_length=100)] = []
+    factor: Annotated[float, Field(ge=1, le=100)] = 2.0
+    power: Annotated[int, Field(ge=1, le=10)] = 4
+    max_delay_ms: Annotated[int, Field(ge=1, le=5 * DAY_MS)] = DAY_MS
+    max_requests: Annotated[int, Field(ge=1, le=100)] | None = None
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    def made(self) -> Schedule:
+        """The schedule; of a list, as many requests as it has delays, and one, if not said."""
+        most = len(self.delays_ms) + 1 if self.kind == "list" else 1
+        given = self.model_dump(exclude={"max_requests", "delays_ms"})
+        return Schedule(
+            **given, delays_ms=tuple(self.delays_ms), max_requests=self.max_requests or most
+        )
+
+
+class SignatureIn(Body):
+    """How requests are signed."""
+
+    scheme: Literal["standard", "sha256", "none"] = "standard"
+    header: Annotated[str, Field(max_length=128)] = "webhook-signature"
+    prefix: Annotated[str, Field(max_length=64, pattern=r"^[\x20-\x7e]*$")] = ""
+
+
+class PolicyChange(Body):
+    """What is to change of a policy; absent fields stay as they are. Durations in milliseconds."""
+
+    version: int | None = None
+    name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    success: Codes | None = None
+    waiting: Codes | None = None
+    deadline_ms: Annotated[int, Field(ge=100, le=120_000)] | None = None
+    retry_codes: Codes | None = None
+    retry_on: list[ResultClass] | None = None
+    schedule: ScheduleIn | None = None
+    retry_after: bool | None = None
+    retry_after_max_ms: Milliseconds | None = None
+    gone_codes: Codes | None = None
+    disable_after_failed_ms: Milliseconds | None = None
+    disable_after_exhausted: bool | None = None
+    give_up_after_ms: Milliseconds | None = None
+    exact: bool | None = None
+    signature: SignatureIn | None = None
+    envelope: Literal["standard", "full", "data"] | None = None
+    manual_retry: bool | None = None
+    https_only: bool | None = None
+    state_names: (
+        Annotated[
+            dict[
+                Annotated[str, Field(max_length=64)],
+                Annotated[str, Field(min_length=1, max_length=64)],
+            ],
+            Field(max_length=20),
+        ]
+        | None
+    ) = None
+
+
+class PolicyIn(PolicyChange):
+    """A new policy."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+def checked(policy: Policy, body: PolicyChange) -> Policy:
+    """`policy` with what `body` says. 422 where the whole makes no sense."""
+    given = {
+        name: _plain(getattr(body, name))
+        for name in body.model_fields_set - {"version"}
+        if getattr(body, name) is not None or name == "disable_after_failed_ms"
+    }
+    made = msgspec.convert(msgspec.to_builtins(policy) | given, Policy)
+    if not made.success:
+        raise Problem(422, "no_success", "no code would be a success", field="success")
+    if made.signature.scheme == "sha256":
+        must(check_name(made.signature.header), "signature.header")
+    return _short_enough(made)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, ScheduleIn):
+        return msgspec.to_builtins(value.made())
+    if isinstance(value, SignatureIn):
+        return value.model_dump()
+    if isinstance(value, list):
+        return [item.model_dump() if isinstance(item, Body) else item for item in value]
+    return value
+
+
+def _short_enough(policy: Policy) -> Policy:
+    if schedule_length_ms(policy) > LONGEST_MS:
+        detail = "the schedule lasts longer than 6 days, which is how long deliveries are kept"
+        raise Problem(422, "schedule_too_long", detail, field="schedule", hint="shorten its delays")
+    return policy

@@ -1,0 +1,122 @@
+"""What is said about webhooks, in and out."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, BaseModel, Field, model_validator
+
+from hookstream.model.records import WebhookState
+from hookstream.store.webhooks import WebhookRow
+from services.console.bodies import Body
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Url = Annotated[str, Field(max_length=2048, validation_alias=AliasChoices("url", "request_url"))]
+Events = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=129)]], Field(min_length=1, max_length=200)
+]
+Rate = Annotated[float, Field(gt=0, le=10_000, description="Requests a second; null: no limit")]
+InFlight = Annotated[int, Field(ge=1, le=1000, description="Requests open at once, at most")]
+Secret = Annotated[str, Field(max_length=256)]
+Text = Annotated[str, Field(max_length=2000)]
+
+
+class HeaderIn(Body):
+    """A header to add. A private value is sealed and never shown again; null keeps the saved."""
+
+    key: Annotated[str, Field(min_length=1, max_length=128)]
+    value: Annotated[str, Field(max_length=4096)] | None = None
+    private: bool = False
+
+
+Headers = Annotated[list[HeaderIn], Field(max_length=32)]
+
+
+class WebhookIn(Body):
+    """A new webhook."""
+
+    url: Url
+    name: str | None = Field(default=None, description="System name; made up if absent")
+    display_name: Annotated[str, Field(max_length=128)] | None = None
+    description: Text | None = None
+    events: Events = ["*"]
+    policy: str | None = Field(default=None, description="Its id; the workspace's default if absent")
+    method: Method = "POST"
+    headers: Headers = []
+    content_type: Annotated[str, Field(max_length=256)] | None = None
+    secret: Secret | None = Field(default=None, description="Made up where the policy signs")
+    rate_per_s: Rate | None = None
+    max_in_flight: InFlight = 128
+    send_traceparent: bool = False
+    state: Literal["active", "paused"] = "active"
+
+
+class WebhookChange(Body):
+    """What is to change of a webhook; absent fields stay as they are."""
+
+    version: int | None = None
+    name: str | None = None
+    url: Url | None = None
+    display_name: Annotated[str, Field(max_length=128)] | None = None
+    description: Text | None = None
+    events: Events | None = None
+    policy: str | None = None
+    method: Method | None = None
+    headers: Headers | None = None
+    content_type: Annotated[str, Field(max_length=256)] | None = None
+    secret: Secret | None = None
+    rate_per_s: Rate | None = None
+    max_in_flight: InFlight | None = None
+    send_traceparent: bool | None = None
+
+    @model_validator(mode="after")
+    def _not_null(self) -> "WebhookChange":
+        kept = {"url", "events", "policy", "method", "headers", "secret", "max_in_flight"}
+        for name in (kept | {"send_traceparent"}) & self.model_fields_set:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} cannot be null: leave it out to keep it")
+        return self
+
+
+class HeaderOut(BaseModel):
+    """A header; `value` is null where it is private."""
+
+    key: str
+    value: str | None
+    private: bool
+
+
+class WebhookOut(BaseModel):
+    """A webhook. `secret` only in the answer that made it."""
+
+    id: str
+    version: int
+    name: str
+    display_name: str | None
+    description: str | None
+    state: WebhookState
+    state_reason: str | None
+    url: str
+    method: str
+    events: list[str]
+    policy: str
+    headers: list[HeaderOut]
+    content_type: str | None
+    rate_per_s: float | None
+    max_in_flight: int
+    send_traceparent: bool
+    created_at: datetime | None
+    changed_at: datetime | None
+    secret: str | None = None
+    publishing: bool = False
+
+
+def shown(row: WebhookRow, published: bool = True, secret: str | None = None) -> WebhookOut:
+    """A webhook, as the API shows it: what is sealed is not there."""
+    same = {f: getattr(row, f) for f in WebhookOut.model_fields if f in row.__struct_fields__}
+    headers = [
+        HeaderOut(
+            key=h.name, value=None if h.private else h.value.decode("latin-1"), private=h.private
+        )
+        for h in row.header_list()
+    ]
+    return WebhookOut(**same | {"headers": headers}, secret=secret, publishing=not published)

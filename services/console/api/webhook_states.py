@@ -1,0 +1,72 @@
+"""/v1/webhooks/{id}/enable, disable, pause, resume."""
+
+from typing import Literal
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from hookstream.model.records import WebhookState
+from hookstream.store.change import Change
+from hookstream.store.webhooks import WEBHOOKS, WebhookRow
+from services.console.api.webhook_bodies import WebhookOut, shown
+from services.console.api.webhooks import locked
+from services.console.callers import Editor
+from services.console.compile import compile_webhook
+from services.console.context import ConsoleDep
+from services.console.problems import RESPONSES, Problem
+from services.console.rules import home, policy_of
+from services.console.saving import check_version, save, status, versioned
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
+
+Step = Literal["enable", "disable", "pause", "resume"]
+
+STEPS: dict[Step, tuple[tuple[WebhookState, ...], WebhookState]] = {
+    "enable": (("disabled",), "active"),
+    "disable": (("active", "paused", "unverified"), "disabled"),
+    "pause": (("active",), "paused"),
+    "resume": (("paused",), "active"),
+}
+"""From which states each leads, and where to. There already: nothing changes."""
+
+
+@router.post("/{webhook}/{step}")
+async def move(
+    webhook: str,
+    step: Step,
+    caller: Editor,
+    console: ConsoleDep,
+    request: Request,
+    response: Response,
+) -> WebhookOut:
+    """Move a webhook to another state. What comes for it while it is paused or disabled waits."""
+
+    def work(change: Change) -> WebhookRow:
+        home(change, caller.home)
+        before = locked(change, caller.home, webhook)
+        check_version(request, before.version)
+        after = moved(before, step)
+        if after is before:
+            return before
+        policy = policy_of(change, caller.home, before.policy)
+        return WEBHOOKS.update(change, before, after, compile_webhook(after, policy), step)
+
+    saved, published = await save(console, caller, work)
+    status(response, published, 200)
+    versioned(response, saved)
+    return shown(saved, published)
+
+
+def moved(before: WebhookRow, step: Step) -> WebhookRow:
+    """The row after the step; the same one where it is there already. 409 where none leads."""
+    starts, end = STEPS[step]
+    if before.state == end:
+        return before
+    if before.state not in starts:
+        steps = [name for name, (start, _) in STEPS.items() if before.state in start]
+        hint = f"what can be done: {', '.join(steps)}"
+        raise Problem(409, "wrong_state", f"the webhook is {before.state}", field="state", hint=hint)
+    reason = None if end == "active" else "by hand"
+    return msgspec.structs.replace(
+        before, version=before.version + 1, state=end, state_reason=reason
+    )

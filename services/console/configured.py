@@ -1,0 +1,104 @@
+"""From what a person asked for to a webhook's row: checks, defaults, sealing."""
+
+import difflib
+from typing import Any
+
+import msgspec
+
+from hookstream.model.checks import is_type
+from hookstream.model.ids import is_id
+from hookstream.model.policy import Policy
+from hookstream.model.seal import Keys
+from hookstream.model.urls import check_url
+from hookstream.store.webhooks import WebhookRow
+from services.console.api.webhook_bodies import WebhookChange, WebhookIn
+from services.console.fresh import new_id, new_name
+from services.console.problems import Problem, must
+from services.console.rules import default_content_type
+from services.console.sealing import sealed_headers, sealed_secrets, secret_for
+
+
+def new_row(
+    body: WebhookIn, workspace: str, policy: Policy, keys: Keys
+) -> tuple[WebhookRow, str | None]:
+    """A new webhook's row, and its secret in clear, to be shown once where we made it up."""
+    name = body.name if body.name is not None else new_name()
+    check_name(name)
+    check_events(body.events)
+    must(check_url(body.url, policy.https_only))
+    webhook, secret = new_id("wh"), secret_for(policy.signature, body.secret)
+    given = body.content_type if "content_type" in body.model_fields_set else None
+    implied = "content_type" not in body.model_fields_set
+    row = WebhookRow(
+        id=webhook,
+        workspace=workspace,
+        name=name,
+        display_name=body.display_name,
+        description=body.description,
+        state=body.state,
+        url=body.url,
+        method=body.method,
+        events=body.events,
+        policy=policy.id,
+        secrets=sealed_secrets(keys, workspace, webhook, secret),
+        headers=sealed_headers(keys, workspace, webhook, body.headers, policy.signature),
+        content_type=default_content_type(policy.id) if implied else given,
+        rate_per_s=body.rate_per_s,
+        max_in_flight=body.max_in_flight,
+        send_traceparent=body.send_traceparent,
+    )
+    return row, secret
+
+
+def changed_row(
+    before: WebhookRow, body: WebhookChange, old: Policy, new: Policy, keys: Keys
+) -> tuple[WebhookRow, str | None]:
+    """The row one version later, and a new secret in clear where the change brought one."""
+    if body.name is not None and body.name != before.name:
+        hint = "copy the webhook under another name"
+        raise Problem(422, "name_fixed", "a system name never changes", field="name", hint=hint)
+    plain = body.model_dump(exclude_unset=True, exclude={"version", "name", "headers", "secret"})
+    after = msgspec.structs.replace(before, version=before.version + 1, **plain)
+    check_events(after.events)
+    must(check_url(after.url, new.https_only))
+    sealed: dict[str, Any] = {}
+    secret = _new_secret(body, old, new)
+    if secret is not None or old.signature.scheme != new.signature.scheme:
+        sealed["secrets"] = sealed_secrets(keys, before.workspace, before.id, secret)
+    if body.headers is not None:
+        sealed["headers"] = sealed_headers(
+            keys, before.workspace, before.id, body.headers, new.signature, before.header_list()
+        )
+    return msgspec.structs.replace(after, **sealed), secret
+
+
+def check_name(name: str) -> None:
+    """422 unless `name` may be a system name."""
+    if not is_id(name):
+        detail = "a system name is 1 to 64 of A-Z a-z 0-9 _ -"
+        raise Problem(422, "invalid_name", detail, field="name", hint="leave it out and one is made")
+
+
+def check_events(patterns: list[str]) -> None:
+    """422 unless each is an event type, `*`, or the beginning of types and `*`."""
+    for pattern in patterns:
+        if pattern != "*" and not is_type(pattern.removesuffix("*").rstrip(".:/-") or "!"):
+            hint = "such as `contact.created`, `contact.*` or `*`"
+            detail = f"{pattern[:80]!r} names no event types"
+            raise Problem(422, "invalid_events", detail, field="events", hint=hint)
+
+
+def check_known(patterns: list[str], names: list[str]) -> None:
+    """422 for a type that is not in the catalogue, of a workspace that refuses unknown types."""
+    for pattern in patterns:
+        if not pattern.endswith("*") and pattern not in names:
+            near = difflib.get_close_matches(pattern, names, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "add it to the catalogue first"
+            detail = f"{pattern!r} is not in the catalogue"
+            raise Problem(422, "unknown_type", detail, field="events", hint=hint)
+
+
+def _new_secret(body: WebhookChange, old: Policy, new: Policy) -> str | None:
+    if body.secret is not None or old.signature.scheme != new.signature.scheme:
+        return secret_for(new.signature, body.secret)
+    return None

@@ -1,0 +1,82 @@
+"""Secrets and private headers of a webhook: checked, then sealed before anything is saved."""
+
+import msgspec
+
+from hookstream.model.headers import MAX_HEADERS, check_header
+from hookstream.model.opened import check_secret
+from hookstream.model.policy import Signature
+from hookstream.model.records import Header
+from hookstream.model.seal import Keys, header_place, secret_place
+from services.console.api.webhook_bodies import HeaderIn
+from services.console.fresh import new_secret, nonce
+from services.console.problems import Problem, must
+
+
+def secret_for(signature: Signature, given: str | None) -> str | None:
+    """The secret to seal: the one given, a new one where the scheme needs one, or none."""
+    if signature.scheme == "none":
+        if given is not None:
+            hint = "send it in a private header, or take a policy that signs"
+            raise Problem(
+                422, "secret_unused", "the policy signs nothing", field="secret", hint=hint
+            )
+        return None
+    if given is None:
+        return new_secret()
+    must(check_secret(signature, given))
+    return given
+
+
+def sealed_secrets(keys: Keys, workspace: str, webhook: str, secret: str | None) -> list[bytes]:
+    """As the row and the record hold them."""
+    if secret is None:
+        return []
+    return [keys.seal(secret.encode(), secret_place(workspace, webhook), nonce())]
+
+
+def sealed_headers(
+    keys: Keys,
+    workspace: str,
+    webhook: str,
+    given: list[HeaderIn],
+    signature: Signature,
+    before: tuple[Header, ...] = (),
+) -> bytes:
+    """The headers as the row holds them. A private one without a value keeps that of `before`."""
+    _no_repeats(given)
+    kept = {h.name.lower(): h.value for h in before if h.private}
+    made = []
+    for header in given:
+        if header.value is None:
+            value = _kept(header, kept)
+        else:
+            value = _checked(header, signature)
+            if header.private:
+                value = keys.seal(value, header_place(workspace, webhook, header.key), nonce())
+        made.append(Header(name=header.key, value=value, private=header.private))
+    return msgspec.msgpack.encode(made)
+
+
+def _checked(header: HeaderIn, signature: Signature) -> bytes:
+    try:
+        value = (header.value or "").encode("latin-1")
+    except UnicodeEncodeError:
+        detail = f"{header.key!r} has characters beyond Latin-1"
+        field = f"headers.{header.key}"
+        raise Problem(422, "invalid_header_value", detail, field=field) from None
+    must(check_header(header.key, value, signature.header))
+    return value
+
+
+def _kept(header: HeaderIn, kept: dict[str, bytes]) -> bytes:
+    value = kept.get(header.key.lower())
+    if value is None or not header.private:
+        field = f"headers.{header.key}"
+        raise Problem(422, "header_without_value", "there is no value to keep", field=field)
+    return value
+
+
+def _no_repeats(given: list[HeaderIn]) -> None:
+    if len({header.key.lower() for header in given}) != len(given) or len(given) > MAX_HEADERS:
+        detail = f"a header stands there twice, or there are more than {MAX_HEADERS}"
+        raise Problem(422, "header_repeated", detail, field="headers", hint="keep one of a name")

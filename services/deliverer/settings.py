@@ -1,0 +1,46 @@
+"""How the deliverer reaches the internet (`HOOKSTREAM_DELIVERER_…`, `HOOKSTREAM_EGRESS_…`)."""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from services.deliverer.egress import Network, parse_networks
+
+
+class DelivererSettings(BaseModel):
+    """How much one process does at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    section: ClassVar[str] = "deliverer"
+
+    slots: int = Field(default=2000, ge=8, le=100_000)
+    """Requests in flight; a socket each."""
+    waiting_mb: int = Field(default=64, ge=1, le=4096)
+    """Bytes of deliveries that wait a moment in memory for their receiver."""
+
+
+class EgressSettings(BaseModel):
+    """Where requests may go and how connections are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    section: ClassVar[str] = "egress"
+
+    allow: tuple[str, ...] = ()
+    """Networks beside the public internet, such as `127.0.0.0/8` or `10.1.0.0/16`."""
+    connect_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    keep_alive_s: float = Field(default=45.0, ge=0, le=600)
+    """How long an idle connection is kept."""
+    max_connection_age_s: float = Field(default=300.0, gt=0, le=3600)
+    """After which a connection is closed, so that changed names and rules take effect."""
+    dns_ttl_s: int = Field(default=30, ge=0, le=300)
+
+    @field_validator("allow")
+    @classmethod
+    def _are_networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        parse_networks(texts)
+        return texts
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """`allow`, read."""
+        return parse_networks(self.allow)
