@@ -93,6 +93,4 @@ def _secret(request: Request) -> str:
 
 def _is_operator(console: Console, secret: str) -> bool:
     key = console.settings.operator_key
-    return key is not None and hmac.compare_digest(
-        key.get_secret_value().encode(), secret.encode()
-    )
+    return key is not None and hmac.compare_digest(key.get_secret_value().encode(), secret.encode())

@@ -76,7 +76,9 @@ def check_name(name: str) -> None:
     """422 unless `name` may be a system name."""
     if not is_id(name):
         detail = "a system name is 1 to 64 of A-Z a-z 0-9 _ -"
-        raise Problem(422, "invalid_name", detail, field="name", hint="leave it out and one is made")
+        raise Problem(
+            422, "invalid_name", detail, field="name", hint="leave it out and one is made"
+        )
 
 
 def check_events(patterns: list[str]) -> None:

@@ -47,9 +47,28 @@ def page(
     """The page of `rows`, which were asked for with one more than `limit`."""
     more = len(rows) > limit
     kept = rows[:limit]
-    return Page(items=[shown(row) for row in kept], next=cursor_of(mark(kept[-1])) if more else None)
+    return Page(
+        items=[shown(row) for row in kept], next=cursor_of(mark(kept[-1])) if more else None
+    )
 
 
 def cursor_of(values: tuple[str | int, ...]) -> str:
     """The cursor that says so."""
     return base64.urlsafe_b64encode(msgspec.json.encode(values)).decode().rstrip("=")
+
+
+def sifted(
+    rows: Sequence[Row],
+    limit: int,
+    looked_at: int,
+    *,
+    keep: Callable[[Row], bool],
+    shown: Callable[[Row], Item],
+    mark: Callable[[Row], tuple[str | int, ...]],
+) -> Page[Item]:
+    """The page of those `rows` that pass. Where as many were found as were `looked_at`, there may
+    be more, even if few passed."""
+    passed = [row for row in rows if keep(row)]
+    if len(passed) > limit or len(rows) < looked_at:
+        return page(passed, limit, shown, mark)
+    return Page(items=[shown(row) for row in passed], next=cursor_of(mark(rows[-1])))

@@ -126,7 +126,9 @@ def _http(_: Request, error: Exception) -> JSONResponse:
 def _taken(_: Request, error: Exception) -> JSONResponse:
     field = "id" if str(error) == "workspaces_pkey" else "name"
     detail = f"another one has this {field}, in whatever case of letters"
-    return _answer(409, [Fault(code="name_taken", field=field, detail=detail, hint="choose another")])
+    return _answer(
+        409, [Fault(code="name_taken", field=field, detail=detail, hint="choose another")]
+    )
 
 
 def _stale(_: Request, error: Exception) -> JSONResponse:

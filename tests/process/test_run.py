@@ -83,10 +83,9 @@ def test_a_signal_asks_and_the_service_ends_in_its_own_time(
     process = start("polite")
     assert wait_for_line(process)["message"] == "up"
     process.send_signal(number)
-    output, _ = process.communicate(timeout=20)
-    assert process.returncode == 0
+    output, errors = process.communicate(timeout=20)
     said = [json.loads(line)["message"] for line in output.splitlines()]
-    assert said == ["stopping", "drained"]
+    assert (process.returncode, said, errors) == (0, ["stopping", "drained"], "")
 
 
 @pytest.mark.parametrize("main", ["hanging", "deaf"])

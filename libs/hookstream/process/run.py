@@ -89,7 +89,9 @@ def run(
     except SettingsError as error:
         sys.stderr.write(f"{service}: wrong settings\n{error}\n")
         code = WRONG_SETTINGS
-    sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # all is closed; threads that are left must not meet a dying interpreter
 
 
 def _run(

@@ -5,14 +5,18 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
+
+DatabaseError = DBAPIError
+"""What `migrate` raises while the database is away: try again later."""
 
 _LOCK = 0x686F6F6B00000001
 """Advisory lock that one migration holds while the others wait: 'hook', 1."""
 
 
 def migrate(dsn: str) -> None:
-    """Apply what is missing, one process at a time. Raises `psycopg.Error` or SQLAlchemy's."""
+    """Apply what is missing, one process at a time. Raises `DatabaseError`."""
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=NullPool
     )

@@ -7,16 +7,17 @@ import msgspec
 from msgspec import Struct
 from psycopg.rows import class_row
 
-from hookstream.model.records import Event, Outcome, Webhook
-from hookstream.store.logged import Logged, day_of, text
+from hookstream.model.records import Event, Kind, Webhook
+from hookstream.store.fold import DeliveryRow
 from hookstream.store.pool import Cursor
 
-_COLUMNS = "webhook, logged_at_ms, delivery, workspace, event, event_type, subject, reason"
+_COLUMNS = "webhook, logged_at_ms, delivery, workspace, event, event_type, subject, kind, reason"
 _PUT = f"""
 INSERT INTO parked ({_COLUMNS}, parked_at_ms)
-SELECT webhook, logged_at_ms, id, workspace, event, event_type, subject, reason, ended_at_ms
+SELECT webhook, logged_at_ms, id, workspace, event, event_type, subject, kind, reason, ended_at_ms
 FROM deliveries WHERE id = ANY(%s) AND day = ANY(%s) AND state = 'parked'
-ON CONFLICT DO NOTHING
+ON CONFLICT (webhook, logged_at_ms, delivery) DO UPDATE
+    SET reason = excluded.reason, parked_at_ms = excluded.parked_at_ms
 """  # noqa: S608 - names are ours
 _END = """
 DELETE FROM parked USING deliveries AS d
@@ -46,22 +47,25 @@ class Parked(Struct, frozen=True, kw_only=True):
     event: str
     event_type: str
     subject: str | None
+    kind: Kind
     reason: str | None
 
 
-def follow(cursor: Cursor, outcomes: Sequence[Logged[Outcome]]) -> None:
-    """Put what these outcomes parked, end what they ended; after `deliveries` has them."""
-    parked = [r.record for r in outcomes if r.record.result == "parked"]
-    ended = [r.record for r in outcomes if r.record.turn is None]
+def follow(cursor: Cursor, rows: Sequence[DeliveryRow], *, new: bool) -> None:
+    """Put what is parked now, end what is not any more; after `deliveries` has these rows.
+
+    `new`: as for `deliveries.write`; a first turn then ends nothing.
+    """
+    parked = [row for row in rows if row.state == "parked"]
+    ended = [row for row in rows if row.state != "parked" and not (new and row.turn == 1)]
     if parked:
         cursor.execute(_PUT, _keys(parked))
     if ended:
         cursor.execute(_END, _keys(ended))
 
 
-def _keys(outcomes: Iterable[Outcome]) -> tuple[list[str], list[date]]:
-    keys = [(text(o.delivery), day_of(o.logged_at_ms)) for o in outcomes]
-    return [key for key, _ in keys], sorted({day for _, day in keys})
+def _keys(rows: Iterable[DeliveryRow]) -> tuple[list[str], list[date]]:
+    return [row.id for row in rows], sorted({row.day for row in rows})
 
 
 def waiting_webhooks(cursor: Cursor, state: str) -> list[Webhook]:

@@ -15,6 +15,8 @@ class Published:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._seen: dict[int, None] = {}
+        self.listening = asyncio.Event()
+        """Set while the connection listens."""
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
 
     async def run(self) -> None:
@@ -40,8 +42,12 @@ class Published:
     async def _listen(self) -> None:
         async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True) as connection:
             await connection.execute("LISTEN published")
-            async for notification in connection.notifies():
-                self._mark(notification.payload)
+            self.listening.set()
+            try:
+                async for notification in connection.notifies():
+                    self._mark(notification.payload)
+            finally:
+                self.listening.clear()
 
     def _future(self, row: int) -> asyncio.Future[None]:
         future = asyncio.get_running_loop().create_future()

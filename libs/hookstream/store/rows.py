@@ -12,6 +12,7 @@ from hookstream.store.pool import Cursor, Pool
 
 R = TypeVar("R", bound=Struct)
 
+_ALONE, _SHARED = sql.SQL("FOR UPDATE"), sql.SQL("")
 _KEPT_BY_US = ("created_at", "changed_at")
 
 
@@ -77,17 +78,18 @@ class Rows(Generic[R]):
 
     def lock(self, change: Change, workspace: str, subject: str) -> R | None:
         """The row, for this transaction alone; None where there is none, or it was deleted."""
-        return self._one(change.cursor, self._select(" FOR UPDATE"), [workspace, subject])
+        return self._one(change.cursor, self._select(_ALONE), [workspace, subject])
 
     def get(self, pool: Pool, workspace: str, subject: str) -> R | None:
         """The row; None where there is none, or it was deleted."""
         with pool.connection() as connection, connection.cursor() as cursor:
-            return self._one(cursor, self._select(""), [workspace, subject])
+            return self._one(cursor, self._select(_SHARED), [workspace, subject])
 
     def page(self, pool: Pool, workspace: str, after: str, limit: int) -> list[R]:
         """Rows of a workspace in the order of their ids, those above `after`, not deleted."""
         query = sql.SQL(
-            "SELECT {} FROM {} WHERE {} = %s AND {} > %s AND state <> 'deleted' ORDER BY {} LIMIT %s"
+            "SELECT {} FROM {} WHERE {} = %s AND {} > %s AND state <> 'deleted'"
+            " ORDER BY {} LIMIT %s"
         ).format(
             self._columns,
             self._table,
@@ -95,18 +97,18 @@ class Rows(Generic[R]):
             sql.Identifier(self._subject),
             sql.Identifier(self._subject),
         )
-        with pool.connection() as connection:
-            with connection.cursor(row_factory=class_row(self._cls)) as cursor:
-                return cursor.execute(query, [workspace, after, limit]).fetchall()
+        with pool.connection() as c, c.cursor(row_factory=class_row(self._cls)) as cursor:
+            return cursor.execute(query, [workspace, after, limit]).fetchall()
 
-    def _select(self, ending: str) -> sql.Composed:
+    def _select(self, ending: sql.SQL) -> sql.Composed:
         return sql.SQL(
-            "SELECT {} FROM {} WHERE {} = %s AND {} = %s AND state <> 'deleted'" + ending
+            "SELECT {} FROM {} WHERE {} = %s AND {} = %s AND state <> 'deleted' {}"
         ).format(
             self._columns,
             self._table,
             sql.Identifier(self._owner),
             sql.Identifier(self._subject),
+            ending,
         )
 
     def _one(self, cursor: Cursor, query: sql.Composed, values: list[Any]) -> R | None:

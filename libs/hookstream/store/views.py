@@ -48,7 +48,7 @@ class Views:
         def write(cursor: Cursor, new: bool) -> None:
             attempts.write(cursor, requests, new=new)
             deliveries.write(cursor, rows, new=new)
-            parked.follow(cursor, kept)
+            parked.follow(cursor, rows, new=new)
             then(cursor)
 
         self._store(moves, write)

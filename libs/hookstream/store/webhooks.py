@@ -1,5 +1,6 @@
 """Webhooks: as people configured them, beside the record that was compiled of it."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
@@ -79,16 +80,6 @@ def compiled(pool: Pool, workspace: str) -> list[Webhook]:
         return [msgspec.msgpack.decode(row[0], type=Webhook) for row in found]
 
 
-def compiled_one(pool: Pool, workspace: str, webhook: str) -> Webhook | None:
-    """One webhook as router and deliverer know it, unless it was deleted."""
-    with pool.connection() as connection:
-        row = connection.execute(
-            "SELECT record FROM webhooks WHERE workspace = %s AND id = %s AND state <> 'deleted'",
-            (workspace, webhook),
-        ).fetchone()
-    return msgspec.msgpack.decode(row[0], type=Webhook) if row else None
-
-
 def disable(change: Change, webhook: str, version: int, reason: str) -> Webhook | None:
     """Disable the version that failed, if it still stands and is active; the record as published.
 
@@ -105,9 +96,7 @@ def disable(change: Change, webhook: str, version: int, reason: str) -> Webhook 
     return _published(change, before, "disabled", reason)
 
 
-def _published(
-    change: Change, before: Webhook, state: Literal["disabled"], reason: str
-) -> Webhook:
+def _published(change: Change, before: Webhook, state: Literal["disabled"], reason: str) -> Webhook:
     after = msgspec.structs.replace(before, state=state, version=before.version + 1)
     change.cursor.execute(
         "UPDATE webhooks SET state = %s, state_reason = %s, version = %s, record = %s,"
@@ -123,3 +112,14 @@ def _published(
         changed=("state", "state_reason"),
     )
     return after
+
+
+def compiled_some(pool: Pool, workspace: str, webhooks: Collection[str]) -> dict[str, Webhook]:
+    """These webhooks by id, also those that were deleted."""
+    with pool.connection() as connection:
+        found = connection.execute(
+            "SELECT record FROM webhooks WHERE workspace = %s AND id = ANY(%s)",
+            (workspace, list(webhooks)),
+        )
+        decoded = [msgspec.msgpack.decode(row[0], type=Webhook) for row in found]
+    return {webhook.id: webhook for webhook in decoded}

@@ -175,4 +175,3 @@ def _publish_followers(change: Change, workspace: str, old: Policy, new: Policy)
 
 def _is_stricter(old: Policy, new: Policy) -> bool:
     return old.signature.scheme != new.signature.scheme or (new.https_only and not old.https_only)
-

@@ -42,7 +42,7 @@ class ScheduleIn(Body):
     """When to try again, from the end of the attempt before. `max_requests` counts the first."""
 
     kind: Literal["list", "fixed", "exponential", "polynomial"] = "list"
-    delays_ms: Annotated[list[Milliseconds], Field(max_length=100)] = []
+    delays_ms: Annotated[list[Milliseconds], Field(max_length=100)] = Field(default_factory=list)
     factor: Annotated[float, Field(ge=1, le=100)] = 2.0
     power: Annotated[int, Field(ge=1, le=10)] = 4
     max_delay_ms: Annotated[int, Field(ge=1, le=5 * DAY_MS)] = DAY_MS

@@ -38,10 +38,12 @@ class WebhookIn(Body):
     name: str | None = Field(default=None, description="System name; made up if absent")
     display_name: Annotated[str, Field(max_length=128)] | None = None
     description: Text | None = None
-    events: Events = ["*"]
-    policy: str | None = Field(default=None, description="Its id; the workspace's default if absent")
+    events: Events = Field(default_factory=lambda: ["*"])
+    policy: str | None = Field(
+        default=None, description="Its id; the workspace's default if absent"
+    )
     method: Method = "POST"
-    headers: Headers = []
+    headers: Headers = Field(default_factory=list)
     content_type: Annotated[str, Field(max_length=256)] | None = None
     secret: Secret | None = Field(default=None, description="Made up where the policy signs")
     rate_per_s: Rate | None = None

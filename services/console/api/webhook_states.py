@@ -65,7 +65,9 @@ def moved(before: WebhookRow, step: Step) -> WebhookRow:
     if before.state not in starts:
         steps = [name for name, (start, _) in STEPS.items() if before.state in start]
         hint = f"what can be done: {', '.join(steps)}"
-        raise Problem(409, "wrong_state", f"the webhook is {before.state}", field="state", hint=hint)
+        raise Problem(
+            409, "wrong_state", f"the webhook is {before.state}", field="state", hint=hint
+        )
     reason = None if end == "active" else "by hand"
     return msgspec.structs.replace(
         before, version=before.version + 1, state=end, state_reason=reason

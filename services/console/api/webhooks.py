@@ -3,12 +3,13 @@
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from hookstream.store import event_types, parked
+from hookstream.store import event_types
 from hookstream.store.change import Change
 from hookstream.store.webhooks import WEBHOOKS, WebhookRow
 from hookstream.store.workspaces import WorkspaceRow
 from services.console.api.webhook_bodies import WebhookChange, WebhookIn, WebhookOut, shown
 from services.console.callers import Editor, Viewer
+from services.console.cancelled import cancel_parked
 from services.console.compile import compile_webhook
 from services.console.configured import changed_row, check_known, new_row
 from services.console.context import ConsoleDep
@@ -99,7 +100,9 @@ async def delete(
         check_version(request, before.version)
         policy = policy_of(change, caller.home, before.policy)
         after = msgspec.structs.replace(before, version=before.version + 1, state="deleted")
-        return WEBHOOKS.update(change, before, after, compile_webhook(after, policy), "delete")
+        gone = compile_webhook(after, policy)
+        cancel_parked(change, gone)
+        return WEBHOOKS.update(change, before, after, gone, "delete")
 
     saved, published = await save(console, caller, work)
     status(response, published, 200)

@@ -14,6 +14,7 @@ from hookstream.store.webhooks import WEBHOOKS, of_workspace
 from hookstream.store.workspaces import WORKSPACES, WorkspaceRow
 from services.console.bodies import Body
 from services.console.callers import Anyone, Caller, Operator
+from services.console.cancelled import cancel_parked
 from services.console.compile import compile_webhook
 from services.console.context import ConsoleDep
 from services.console.fresh import new_id
@@ -169,7 +170,9 @@ def _end(change: Change, workspace: str) -> None:
     for webhook in of_workspace(change, workspace, 1_000_000):
         rules = policy_of(change, workspace, webhook.policy)
         gone = msgspec.structs.replace(webhook, version=webhook.version + 1, state="deleted")
-        WEBHOOKS.update(change, webhook, gone, compile_webhook(gone, rules), "delete")
+        compiled = compile_webhook(gone, rules)
+        cancel_parked(change, compiled)
+        WEBHOOKS.update(change, webhook, gone, compiled, "delete")
     for key in active(change, workspace):
         ended = msgspec.structs.replace(key, version=key.version + 1, state="deleted")
         KEYS.update(change, key, ended, ended.record(), "delete")

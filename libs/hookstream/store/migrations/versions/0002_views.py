@@ -109,6 +109,7 @@ CREATE TABLE parked (
     event         text COLLATE "C" NOT NULL,
     event_type    text COLLATE "C" NOT NULL,
     subject       text COLLATE "C",
+    kind          text COLLATE "C" NOT NULL,
     reason        text COLLATE "C",
     parked_at_ms  bigint NOT NULL,
     PRIMARY KEY (webhook, logged_at_ms, delivery)

@@ -1,0 +1,92 @@
+"""POST /v1/log/deliveries/{id}/resend: the same event once more, as a new delivery."""
+
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Header
+from pydantic import BaseModel
+
+from hookstream.model.ids import delivery_id
+from hookstream.model.records import Delivery, Event, Webhook
+from hookstream.model.schedule import give_up_at_ms
+from hookstream.store import parked
+from hookstream.store.change import Change
+from hookstream.store.log import DeliverySeen
+from hookstream.store.webhooks import compiled_some
+from services.console.api.log_deliveries import seen
+from services.console.callers import Editor
+from services.console.context import ConsoleDep
+from services.console.fresh import now_ms
+from services.console.problems import RESPONSES, Problem
+from services.console.saving import save
+
+router = APIRouter(prefix="/v1/log/deliveries", tags=["log"], responses=RESPONSES)
+
+_OVER = {"succeeded", "failed", "cancelled"}
+
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
+
+
+class Resent(BaseModel):
+    """The new delivery; it is in the log once its first turn has ended."""
+
+    id: str
+    event: str
+    webhook: str
+    publishing: bool
+
+
+@router.post("/{delivery}/resend", status_code=202)
+async def resend(
+    delivery: str, caller: Editor, console: ConsoleDep, idempotency_key: IdempotencyKey = None
+) -> Resent:
+    """Send again. The same `Idempotency-Key` is the same new delivery."""
+    request = idempotency_key or str(uuid4())
+
+    def work(change: Change) -> Delivery:
+        row = seen(console, caller.home, delivery)
+        webhook = compiled_some(console.pool, caller.home, [row.webhook]).get(row.webhook)
+        wanted = _allowed(row, webhook)
+        event = parked.event_of(change.cursor, [(caller.home, row.event)]).get(
+            (caller.home, row.event)
+        )
+        if event is None:
+            raise Problem(409, "event_gone", "the event is no longer kept", field="event")
+        again = again_of(row.id, request, wanted, event, now_ms())
+        change.tell("deliveries", again.lane, again)
+        change.audit("resend", "delivery", row.id, workspace=caller.home, version=0)
+        return again
+
+    again, published = await save(console, caller, work)
+    return Resent(
+        id=again.id, event=again.event.id, webhook=again.webhook, publishing=not published
+    )
+
+
+def again_of(delivery: str, request: str, webhook: Webhook, event: Event, at_ms: int) -> Delivery:
+    """The new delivery: its id is the UUIDv5 of (delivery, request)."""
+    return Delivery(
+        id=delivery_id(delivery, request),
+        kind="resend",
+        turn=1,
+        webhook=webhook.id,
+        webhook_version=webhook.version,
+        lane=webhook.lane,
+        event=event,
+        due_at_ms=at_ms,
+        give_up_at_ms=give_up_at_ms(webhook.policy, at_ms),
+        logged_at_ms=at_ms,
+        reason="resend",
+    )
+
+
+def _allowed(row: DeliverySeen, webhook: Webhook | None) -> Webhook:
+    if webhook is None or webhook.state == "deleted":
+        raise Problem(409, "webhook_gone", "the webhook was deleted", field="webhook")
+    if not webhook.policy.manual_retry:
+        detail = f"the policy {webhook.policy.name} forbids sending again by hand"
+        raise Problem(409, "manual_retry_forbidden", detail, hint="publish a new event")
+    if row.state not in _OVER:
+        hint = "wait until it has ended, or resume the webhook it waits for"
+        raise Problem(409, "still_running", f"the delivery is {row.state}", hint=hint)
+    return webhook

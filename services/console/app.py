@@ -1,0 +1,52 @@
+"""The console's HTTP application: the management API and the pages."""
+
+from fastapi import FastAPI
+
+from services.console import problems
+from services.console.api import (
+    dead,
+    event_types,
+    keys,
+    links,
+    log_deliveries,
+    log_events,
+    policies,
+    resend,
+    webhook_states,
+    webhooks,
+    workspaces,
+)
+from services.console.context import Console
+from services.console.pages import routes
+
+_ROUTERS = (
+    workspaces.router,
+    keys.router,
+    links.router,
+    webhooks.router,
+    webhook_states.router,
+    event_types.router,
+    policies.router,
+    log_events.router,
+    log_deliveries.router,
+    resend.router,
+    dead.router,
+    routes.router,
+)
+
+
+def build(console: Console) -> FastAPI:
+    """The application that works with `console`."""
+    app = FastAPI(
+        title="Hookstream",
+        summary="Outbound webhooks as event streaming: the management API.",
+        version="1",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.console = console
+    problems.install(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+    return app

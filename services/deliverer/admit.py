@@ -1,0 +1,134 @@
+"""Who may send now: the decision before every request. Pure; `lanes.py` keeps what it looks at."""
+
+import hashlib
+
+from msgspec import Struct
+
+from hookstream.model.records import Delivery, Webhook
+from services.deliverer.health import COOL_DOWN_MS, START, Health
+
+WAIT_MS = 1_000
+"""The longest that a delivery waits in memory for its lane."""
+WAIT_BYTES = 4_194_304
+"""What one webhook's wait list may hold, beside one delivery of any size."""
+UNKNOWN_MS = 250
+"""How long a webhook's first burst is put off while its first answers are out."""
+BOOKED = frozenset({"rate", "busy"})
+"""Reasons of a deferral whose time was booked: back at that time, it need not book again."""
+
+
+class Go(Struct, frozen=True):
+    """Send now."""
+
+
+class Wait(Struct, frozen=True):
+    """Not now, but within a second: keep it in memory."""
+
+
+class Defer(Struct, frozen=True):
+    """Write it back, due at `until_ms`; costs no attempt. `booked`: the time is its own."""
+
+    until_ms: int
+    why: str
+    booked: bool = False
+
+
+class Park(Struct, frozen=True):
+    """The webhook is paused, disabled or not verified: keep it in Postgres."""
+
+
+class Cancel(Struct, frozen=True):
+    """The webhook is gone."""
+
+
+class Rekey(Struct, frozen=True):
+    """An edit moved the webhook: its deliveries belong to this lane."""
+
+    lane: str
+
+
+Plan = Go | Wait | Defer | Park | Cancel | Rekey
+
+
+class View(Struct, frozen=True):
+    """What the lane looks like to one delivery at this moment."""
+
+    in_flight: int = 0
+    """Requests of its webhook."""
+    slow: int = 0
+    """Those of them open for more than a second."""
+    waiting: int = 0
+    """Deliveries of its webhook ahead of it in memory."""
+    has_room: bool = True
+    """Whether lane and webhook may keep it in memory, in bytes and in a second's worth of rate."""
+    next_free_ms: float = 0
+    """When the lane's rate has room for a request."""
+    horizon_ms: float = 0
+    """Up to when the lane's time is booked."""
+    pace_ms: float | None = None
+    """How long the lane takes a request, on average; None: no estimate."""
+    process_full: bool = False
+    suspects_full: bool = False
+
+
+def admit(webhook: Webhook, delivery: Delivery, health: Health, view: View, now_ms: int) -> Plan:
+    """The plan for one delivery that is due, and whose delivery has not expired."""
+    fate = _fate(webhook, delivery)
+    if fate is not None:
+        return fate
+    exact = webhook.policy.exact
+    if health.not_before_ms > now_ms and not exact:
+        return Defer(_spread(delivery, health.not_before_ms, now_ms), "cooling_down")
+    if view.process_full:
+        return Wait()
+    allowed = min(max(health.limit, START if exact else 1), max(1, webhook.max_in_flight))
+    if view.waiting == 0 and view.in_flight < allowed and _is_its_turn(health, view, now_ms):
+        return Go()
+    return _later(delivery, health, view, allowed, now_ms)
+
+
+def _fate(webhook: Webhook, delivery: Delivery) -> Plan | None:
+    if webhook.state == "deleted":
+        return Cancel()
+    if webhook.lane != delivery.lane:
+        return Rekey(webhook.lane)
+    if webhook.state != "active" and delivery.kind != "test":  # tests go out regardless (W10)
+        return Park()
+    return None
+
+
+def _is_its_turn(health: Health, view: View, now_ms: int) -> bool:
+    suspect = health.suspect or view.slow > 0
+    return view.next_free_ms <= now_ms and not (suspect and view.suspects_full)
+
+
+def _later(delivery: Delivery, health: Health, view: View, allowed: int, now_ms: int) -> Plan:
+    hopeless = health.limit == 0 or view.slow >= allowed
+    due_back = delivery.deferred_since_ms is not None and delivery.reason in BOOKED
+    early = due_back or view.horizon_ms <= now_ms + WAIT_MS
+    soon = view.next_free_ms <= now_ms + WAIT_MS
+    if not hopeless and early and soon and view.has_room and view.waiting < 4 * allowed:
+        return Wait()
+    suspect = health.suspect or view.slow > 0
+    if suspect:
+        wait = max(COOL_DOWN_MS, health.cool_down_ms)
+        return Defer(_spread(delivery, now_ms + wait, now_ms), "not_answering")
+    if view.pace_ms is None:
+        return Defer(_spread(delivery, now_ms + UNKNOWN_MS, now_ms), "busy")
+    start = max(view.horizon_ms, view.next_free_ms, now_ms + view.waiting * view.pace_ms)
+    return Defer(
+        int(start + view.pace_ms) + 1, "rate" if view.next_free_ms > now_ms else "busy", True
+    )
+
+
+def _spread(delivery: Delivery, until_ms: int, now_ms: int) -> int:
+    """`until` or a quarter of the time already put off, and a little later for each by its hash.
+
+    The quarter keeps the number of deferrals logarithmic; the hash keeps all that wait for one
+    moment from coming back in it together.
+    """
+    put_off = now_ms - delivery.deferred_since_ms if delivery.deferred_since_ms else 0
+    wait = max(until_ms - now_ms, put_off // 4)
+    seed = f"{delivery.id} {delivery.turn}".encode()
+    share = int.from_bytes(hashlib.blake2b(seed, digest_size=2).digest()) / 65_536
+    return now_ms + wait + int(wait * share / 4)

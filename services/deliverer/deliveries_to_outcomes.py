@@ -1,0 +1,272 @@
+"""The loop of the deliverer: admits, sends, judges, and settles each turn exactly as once.md says.
+
+The loop's thread reads Kafka; all else happens on one asyncio thread. A turn ends outcome →
+successor → offset, each after the broker's ack of the one before.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from hookstream.model.ids import payload_hash
+from hookstream.model.records import Delivery
+from hookstream.stream.loop import Handler
+from hookstream.stream.record import Assignment, Record
+from hookstream.stream.settled import Settled, Step
+from hookstream.stream.tail import Tail, TailEntry
+from services.deliverer.admit import Cancel, Go, Plan, Wait
+from services.deliverer.ending import Ending, after_answer, without_request
+from services.deliverer.judge import judge
+from services.deliverer.lanes import Decided, Lanes
+from services.deliverer.passage import Passage
+from services.deliverer.request_of import RequestOf, Unsendable
+from services.deliverer.send import Sender
+from services.deliverer.settle import Settler
+from services.deliverer.webhooks import Webhooks
+
+MOST_OPEN = 20_000
+"""Turns begun and not settled, waiting ones included."""
+_TICK_S = 0.1
+_CLOSE_S = 2.0
+logger = logging.getLogger(__name__)
+
+
+class Partition:
+    """What the deliverer keeps of one partition while it is assigned."""
+
+    __slots__ = ("closing", "open", "settled")
+
+    def __init__(self, settled: Settled) -> None:
+        self.settled = settled
+        self.open: set[Passage] = set()
+        self.closing = False
+
+
+class Deliverer(Handler):
+    """Turns deliveries into requests and outcomes. Made and driven on the asyncio thread.
+
+    `read_tail` reads the partitions of outcomes (blocking); `steady` is the loop's.
+    """
+
+    def __init__(
+        self,
+        *,
+        lanes: Lanes,
+        sender: Sender,
+        webhooks: Webhooks,
+        request_of: RequestOf,
+        settler: Settler,
+        read_tail: Callable[[Mapping[int, int | None]], Tail],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._lanes = lanes
+        self._sender = sender
+        self._webhooks = webhooks
+        self._request_of = request_of
+        self._settler = settler
+        self._read_tail = read_tail
+        self._clock_ms = clock_ms
+        self._aio = asyncio.get_running_loop()
+        self._handed = 0
+        self._taken = 0
+        self._open = 0
+        self._held: list[Callable[[], None]] = []
+        self.steady: Callable[[], bool] = lambda: True
+        self.on_turn: Callable[[], None] = lambda: None
+
+    # -- on the loop's thread -------------------------------------------------------------------
+
+    def assigned(self, taken: Sequence[Assignment]) -> Mapping[tuple[str, int], int]:
+        tail = self._read_tail({a.partition: a.committed.log_from for a in taken})
+        by_partition = {a.partition: a for a in taken}
+        for assignment in taken:
+            assignment.state = Partition(Settled())
+            assignment.window.read_log_to(tail.ends[assignment.partition])
+        for entry in tail.entries:
+            _learn(by_partition[entry.partition], entry)
+        self._aio.call_soon_threadsafe(lambda: self._lanes.took_over(self._clock_ms()))
+        return {}
+
+    def handle(self, records: Sequence[Record]) -> None:
+        self._handed += len(records)
+        self._aio.call_soon_threadsafe(self._take, records)
+
+    def full(self) -> bool:
+        return self._lanes.is_full or self._open + self._handed - self._taken >= MOST_OPEN
+
+    def turned(self) -> None:
+        self.on_turn()
+
+    def revoked(self, going: Sequence[Assignment], within_s: float) -> None:
+        closing = self._close(going, within_s)
+        asyncio.run_coroutine_threadsafe(closing, self._aio).result(within_s + 2 * _CLOSE_S)
+
+    def lost(self, gone: Sequence[Assignment]) -> None:
+        self._settler.purge()
+        self._aio.call_soon_threadsafe(self._abandon, gone)
+
+    def steadied(self) -> None:
+        self._aio.call_soon_threadsafe(self._release_held)
+
+    # -- a turn, on the asyncio thread ----------------------------------------------------------
+
+    def _take(self, records: Sequence[Record]) -> None:
+        self._taken += len(records)
+        for record in records:
+            partition = cast(Partition, record.assignment.state)
+            if record.assignment.alive and not partition.closing:
+                self._begin(record, partition)
+
+    def _begin(self, record: Record, partition: Partition) -> None:
+        delivery = cast(Delivery, record.value)
+        hash_ = record.headers.get("hash", b"").decode() or payload_hash(delivery.event)
+        step = partition.settled.step(delivery.id, delivery.turn, hash_)
+        if step is Step.DROP:
+            record.done()
+            return
+        passage = Passage(record, delivery, hash_)
+        self._opened(passage, partition)
+        if step is Step.EXECUTE:
+            partition.settled.opened(delivery.id, delivery.turn, hash_)
+            self._admit(passage)
+        elif step is Step.CONFLICT:
+            self._end(passage, Ending(result="conflict", reason="same_id_other_payload"))
+        else:
+            known = partition.settled.settlement(delivery.id)
+            partition.settled.rewritten(delivery.id)
+            if known is not None:
+                self._settler.succeed(passage, known, self._settled)
+
+    def _admit(self, passage: Passage) -> None:
+        delivery = passage.delivery
+        if self._webhooks.is_behind(delivery):
+            self._webhooks.catch_up(lambda: self._admit_known(passage))
+        else:
+            self._admit_known(passage)
+
+    def _admit_known(self, passage: Passage) -> None:
+        if not passage.may_go:
+            return
+        now_ms = self._clock_ms()
+        webhook = self._webhooks.get(passage.delivery.webhook)
+        if webhook is None:
+            self._end(passage, without_request(Cancel(), now_ms))
+        elif now_ms > passage.delivery.give_up_at_ms:
+            passage.webhook = webhook
+            self._end(passage, Ending(result="failed", reason="expired"))
+        else:
+            passage.enter(webhook)
+            self._follow(passage, self._lanes.submit(passage.turn, now_ms))
+
+    def _follow(self, passage: Passage, plan: Plan) -> None:
+        if isinstance(plan, Go):
+            passage.started_at_ms = self._clock_ms()
+            passage.task = self._aio.create_task(self._send(passage))
+        elif not isinstance(plan, Wait):
+            self._end(passage, without_request(plan, self._clock_ms()))
+
+    def _follow_all(self, decided: Decided) -> None:
+        for turn, plan in decided:
+            self._follow(cast(Passage, turn.context), plan)
+
+    async def _send(self, passage: Passage) -> None:
+        webhook, delivery = passage.webhook, passage.delivery
+        assert webhook is not None
+        try:
+            span = passage.begin_request()
+            outgoing = self._request_of(webhook, delivery, self._clock_ms(), span.traceparent)
+            answer = await self._sender.send(outgoing, webhook.policy.deadline_ms)
+        except Unsendable as error:
+            self._follow_all(self._lanes.finished(passage.turn, None, self._clock_ms()))
+            self._end(
+                passage,
+                Ending(result="failed", reason="unsendable", error_detail=str(error)),
+            )
+            return
+        now_ms = self._clock_ms()
+        passage.end_request(answer.status, answer.error)
+        passage.task = None
+        self._follow_all(self._lanes.finished(passage.turn, answer, now_ms))
+        verdict = judge(webhook.policy, delivery, answer, now_ms)
+        self._end(passage, after_answer(answer, verdict))
+
+    def _end(self, passage: Passage, ending: Ending) -> None:
+        """Settle the turn; after a stall, only once the group has confirmed us (once.md 5)."""
+        passage.settling = True
+        if self.steady():
+            self._settler.settle(passage, ending, self._settled)
+        else:
+            self._held.append(lambda: self._settler.settle(passage, ending, self._settled))
+
+    def _release_held(self) -> None:
+        held, self._held = self._held, []
+        for complete in held:
+            complete()
+
+    def _opened(self, passage: Passage, partition: Partition) -> None:
+        partition.open.add(passage)
+        self._open += 1
+
+    def _settled(self, passage: Passage) -> None:
+        """All of this turn is acknowledged, or another's by now."""
+        partition = cast(Partition, passage.record.assignment.state)
+        if passage in partition.open:
+            partition.open.discard(passage)
+            self._open -= 1
+
+    # -- partitions that go, on the asyncio thread ----------------------------------------------
+
+    async def _close(self, going: Sequence[Assignment], within_s: float) -> None:
+        """No new requests; what is open may end in time, the rest is closed as superseded."""
+        for assignment in going:
+            assignment.state.closing = True
+        passages = [p for a in going for p in a.state.open]
+        waiting = [p for p in passages if p.is_waiting]
+        self._drop(waiting)
+        await self._until_settled(going, within_s)
+        self._supersede([p for a in going for p in a.state.open if p.task is not None])
+        await self._until_settled(going, _CLOSE_S)
+
+    async def _until_settled(self, going: Sequence[Assignment], within_s: float) -> None:
+        deadline = self._aio.time() + within_s
+        while any(a.state.open for a in going) and self._aio.time() < deadline:
+            await asyncio.sleep(0.01)
+
+    def _abandon(self, gone: Sequence[Assignment]) -> None:
+        """Another member has these partitions already."""
+        passages = [p for a in gone for p in a.state.open]
+        self._drop([p for p in passages if p.is_waiting])
+        self._supersede([p for p in passages if p.task is not None])
+
+    def _drop(self, waiting: list[Passage]) -> None:
+        self._lanes.close([p.turn for p in waiting if p.webhook is not None])
+        for passage in waiting:
+            self._settled(passage)
+
+    def _supersede(self, sent: list[Passage]) -> None:
+        for passage in sent:
+            if passage.task is not None:
+                passage.task.cancel()
+                passage.task = None
+            self._lanes.close([passage.turn])
+            ending = Ending(result="superseded", reason="partition_moved")
+            self._settler.settle(passage, ending, self._settled)
+
+    async def tick(self) -> None:
+        """What time alone decides, for as long as the deliverer runs."""
+        while True:
+            now_ms = self._clock_ms()
+            self._follow_all(self._lanes.tick(now_ms))
+            wake = self._lanes.next_wake_ms
+            pause = _TICK_S if wake is None else (wake - now_ms) / 1000
+            await asyncio.sleep(min(max(pause, 0.001), _TICK_S))
+
+
+def _learn(assignment: Assignment, entry: TailEntry) -> None:
+    """Take one outcome of the tail into Settled, and remember where it stands if it must stay."""
+    committed, source = assignment.committed, entry.settlement.source
+    done = source < committed.offset or source in committed.done
+    assignment.state.settled.learn(entry.delivery, entry.settlement, done)
+    if not done:
+        assignment.window.logged(source, entry.offset)

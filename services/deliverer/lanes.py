@@ -1,0 +1,329 @@
+"""Lanes: what one process knows of the lanes it owns. One of the five named memories.
+
+Driven from one thread: no clock, no I/O, no tasks. Every method takes the time it is.
+"""
+
+from collections import OrderedDict, deque
+from heapq import heappop, heappush
+
+from hookstream.model.records import Delivery, Webhook
+from services.deliverer.admit import WAIT_BYTES, WAIT_MS, Defer, Go, Plan, View, Wait, admit
+from services.deliverer.answer import Answer
+from services.deliverer.endpoint import Endpoint, Lane, Turn
+from services.deliverer.health import Health, learn
+
+SILENT_MS = 1_000
+"""A request open for longer makes its webhook a suspect."""
+IDLE_MS = 900_000
+"""A webhook without deliveries for this long is forgotten."""
+TAKEN_OVER_MS = 1_000
+"""A lane just taken over waits: the owner before may still have sent within its rate."""
+
+Decided = list[tuple[Turn, Plan]]
+
+
+class Lanes:
+    """Admits turns within each lane's limits, and suspects within an eighth of the slots.
+
+    `submit` answers at once. A turn told to Wait comes back later from `finished` or `tick`, with
+    its plan: Go, or what became of it meanwhile. A turn that may Go counts as in flight until
+    `finished`.
+    """
+
+    def __init__(self, slots: int, max_waiting_bytes: int, max_known: int = 200_000) -> None:
+        self._slots = slots
+        self._share = max(1, slots // 8)
+        self._max_waiting_bytes = max_waiting_bytes
+        self._max_known = max_known
+        self._known: OrderedDict[str, Endpoint] = OrderedDict()
+        self._lanes: dict[str, Lane] = {}
+        self._young: deque[Turn] = deque()
+        self._entered: deque[Turn] = deque()
+        self._wakes: list[tuple[float, str]] = []
+        self._starved: OrderedDict[str, Endpoint] = OrderedDict()
+        self._suspects: OrderedDict[str, Endpoint] = OrderedDict()
+        self._taken_over_ms = 0
+        self.in_flight = 0
+        self.suspects_in_flight = 0
+        self.waiting = 0
+        self.waiting_bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether reading should pause: no slot is free, or too much waits in memory."""
+        return self.in_flight >= self._slots or self.waiting_bytes >= self._max_waiting_bytes
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def took_over(self, now_ms: int) -> None:
+        """Partitions were assigned: lanes first seen from now on wait a second for their rate."""
+        self._taken_over_ms = now_ms + TAKEN_OVER_MS
+
+    def submit(self, turn: Turn, now_ms: int) -> Plan:
+        """The plan for a turn that is due."""
+        self._notice_silence(now_ms)
+        endpoint = self._endpoint(turn.webhook, now_ms)
+        plan = self._admit(endpoint, turn, len(endpoint.waiting), now_ms)
+        if type(plan) is Go:
+            self._start(endpoint, turn, now_ms)
+        elif type(plan) is Wait:
+            self._keep(endpoint, turn, now_ms)
+        return plan
+
+    def finished(self, turn: Turn, answer: Answer | None, now_ms: int) -> Decided:
+        """A turn's request is over; which others are decided by that. No answer: never sent."""
+        endpoint = turn.endpoint
+        if endpoint is None or not turn.is_open:
+            raise ValueError("the turn is not in flight")
+        self._end(endpoint, turn)
+        if answer is not None:
+            endpoint.health = learn(
+                endpoint.health, answer, max(1, turn.webhook.max_in_flight), now_ms
+            )
+            if answer.status is not None:
+                endpoint.took(answer.duration_ms)
+        self._notice_silence(now_ms)
+        self._weigh(endpoint)
+        decided = self._pump(endpoint, now_ms)
+        decided += self._pump_ring(self._starved, now_ms)
+        if self.suspects_in_flight < self._share:
+            decided += self._pump_ring(self._suspects, now_ms)
+        return decided
+
+    def tick(self, now_ms: int) -> Decided:
+        """What time alone decides; to be called every 250 ms and at `next_wake_ms`."""
+        self._notice_silence(now_ms)
+        decided: Decided = []
+        while self._wakes and self._wakes[0][0] <= now_ms:
+            lane = self._lanes.get(heappop(self._wakes)[1])
+            if lane is not None:
+                decided += self._pump_lane(lane, now_ms)
+        decided += self._give_up(now_ms)
+        self._forget_idle(now_ms)
+        return decided
+
+    @property
+    def next_wake_ms(self) -> float | None:
+        """When a lane's rate next has room for one that waits."""
+        return self._wakes[0][0] if self._wakes else None
+
+    def health(self, webhook: str) -> Health:
+        """What is known of a webhook."""
+        endpoint = self._known.get(webhook)
+        return endpoint.health if endpoint else Health()
+
+    def close(self, turns: list[Turn]) -> None:
+        """Forget turns of partitions that were taken away, in flight or waiting."""
+        for turn in turns:
+            endpoint = turn.endpoint
+            if endpoint is None:
+                continue
+            if turn.is_open:
+                self._end(endpoint, turn)
+            elif turn.is_waiting:
+                endpoint.waiting.remove(turn)
+                self._unkeep(endpoint, turn)
+            self._weigh(endpoint)
+
+    # -- one turn ----------------------------------------------------------------------------
+
+    def _admit(self, endpoint: Endpoint, turn: Turn, ahead: int, now_ms: int) -> Plan:
+        plan = admit(
+            turn.webhook, turn.delivery, endpoint.health, self._view(endpoint, ahead, turn), now_ms
+        )
+        if type(plan) is Defer and plan.booked:
+            endpoint.lane.book(endpoint, plan.until_ms)
+        return plan
+
+    def _view(self, endpoint: Endpoint, ahead: int, turn: Turn) -> View:
+        lane = endpoint.lane
+        share_used = self.suspects_in_flight >= self._share
+        others = self._suspects and (len(self._suspects) > 1 or endpoint.id not in self._suspects)
+        return View(
+            in_flight=endpoint.in_flight,
+            slow=endpoint.slow,
+            waiting=ahead,
+            has_room=not endpoint.waiting
+            or (
+                endpoint.waiting_bytes + turn.size <= WAIT_BYTES
+                and lane.count < lane.room
+                and self.waiting_bytes < self._max_waiting_bytes
+            ),
+            next_free_ms=lane.next_free_ms,
+            horizon_ms=max(lane.horizon_ms, endpoint.horizon_ms),
+            pace_ms=endpoint.pace_ms(turn.webhook.max_in_flight),
+            process_full=self.in_flight >= self._slots,
+            suspects_full=share_used or bool(others and endpoint.in_flight),
+        )
+
+    def _start(self, endpoint: Endpoint, turn: Turn, now_ms: int) -> None:
+        turn.endpoint, turn.is_open, turn.at_ms = endpoint, True, now_ms
+        self.in_flight += 1
+        endpoint.in_flight += 1
+        if endpoint.is_suspect:
+            self.suspects_in_flight += 1
+        endpoint.lane.took_one(now_ms)
+        self._young.append(turn)
+
+    def _end(self, endpoint: Endpoint, turn: Turn) -> None:
+        turn.is_open = False
+        self.in_flight -= 1
+        endpoint.in_flight -= 1
+        if endpoint.is_suspect:
+            self.suspects_in_flight -= 1
+        if turn.is_slow:
+            endpoint.slow -= 1
+
+    def _keep(self, endpoint: Endpoint, turn: Turn, now_ms: int) -> None:
+        turn.endpoint, turn.is_waiting, turn.at_ms = endpoint, True, now_ms
+        endpoint.waiting.append(turn)
+        endpoint.waiting_bytes += turn.size
+        endpoint.lane.count += 1
+        endpoint.lane.waiting[endpoint.id] = endpoint
+        self.waiting += 1
+        self.waiting_bytes += turn.size
+        self._entered.append(turn)
+        self._queue(endpoint, now_ms)
+
+    def _unkeep(self, endpoint: Endpoint, turn: Turn) -> None:
+        turn.is_waiting = False
+        endpoint.waiting_bytes -= turn.size
+        endpoint.lane.count -= 1
+        self.waiting -= 1
+        self.waiting_bytes -= turn.size
+        if not endpoint.waiting:
+            endpoint.lane.waiting.pop(endpoint.id, None)
+            self._starved.pop(endpoint.id, None)
+            self._suspects.pop(endpoint.id, None)
+
+    # -- who is next -------------------------------------------------------------------------
+
+    def _pump(self, endpoint: Endpoint, now_ms: int) -> Decided:
+        """Decide the webhook's waiting turns, first come first served, till one must go on."""
+        decided: Decided = []
+        while endpoint.waiting:
+            turn = endpoint.waiting[0]
+            plan = self._admit(endpoint, turn, 0, now_ms)
+            if type(plan) is Wait:
+                self._queue(endpoint, now_ms)
+                break
+            endpoint.waiting.popleft()
+            self._unkeep(endpoint, turn)
+            if type(plan) is Go:
+                self._start(endpoint, turn, now_ms)
+            decided.append((turn, plan))
+        return decided
+
+    def _pump_lane(self, lane: Lane, now_ms: int) -> Decided:
+        """The lane's rate has room again: its webhooks take turns."""
+        lane.wakes = False
+        decided: Decided = []
+        for endpoint in list(lane.waiting.values()):
+            if lane.next_free_ms > now_ms:
+                self._wake(lane)
+                break
+            decided += self._pump(endpoint, now_ms)
+            if endpoint.waiting:
+                lane.waiting.move_to_end(endpoint.id)
+        return decided
+
+    def _wake(self, lane: Lane) -> None:
+        if not lane.wakes:
+            lane.wakes = True
+            heappush(self._wakes, (lane.next_free_ms, lane.id))
+
+    def _pump_ring(self, ring: OrderedDict[str, Endpoint], now_ms: int) -> Decided:
+        """Give those who wait for the process a turn each, while it has room."""
+        decided: Decided = []
+        for _ in range(min(len(ring), 8)):
+            if not ring or self.in_flight >= self._slots:
+                break
+            _, endpoint = ring.popitem(last=False)
+            decided += self._pump(endpoint, now_ms)
+        return decided
+
+    def _queue(self, endpoint: Endpoint, now_ms: int) -> None:
+        """See to it that a waiting webhook is looked at again when what holds it up is over."""
+        lane = endpoint.lane
+        if lane.next_free_ms > now_ms:
+            self._wake(lane)
+        elif endpoint.is_suspect and endpoint.in_flight < max(1, endpoint.health.limit):
+            self._suspects[endpoint.id] = endpoint
+        elif self.in_flight >= self._slots:
+            self._starved[endpoint.id] = endpoint
+
+    # -- time and memory ---------------------------------------------------------------------
+
+    def _notice_silence(self, now_ms: int) -> None:
+        young = self._young
+        while young and (not young[0].is_open or young[0].at_ms + SILENT_MS <= now_ms):
+            turn = young.popleft()
+            if turn.is_open and turn.endpoint is not None:
+                turn.is_slow = True
+                turn.endpoint.slow += 1
+                self._weigh(turn.endpoint)
+
+    def _weigh(self, endpoint: Endpoint) -> None:
+        suspect = endpoint.health.suspect or endpoint.slow > 0
+        if suspect != endpoint.is_suspect:
+            endpoint.is_suspect = suspect
+            self.suspects_in_flight += endpoint.in_flight if suspect else -endpoint.in_flight
+
+    def _give_up(self, now_ms: int) -> Decided:
+        """Turns that waited for a second without a sign are deferred: memory is for moments."""
+        decided: Decided = []
+        while self._entered and (
+            not self._entered[0].is_waiting or self._entered[0].at_ms + WAIT_MS <= now_ms
+        ):
+            turn = self._entered.popleft()
+            if turn.is_waiting and turn.endpoint is not None:
+                decided += self._pump(turn.endpoint, now_ms)
+            if turn.is_waiting and turn.endpoint is not None:
+                decided += self._let_go(turn.endpoint, turn, now_ms)
+        return decided
+
+    def _let_go(self, endpoint: Endpoint, turn: Turn, now_ms: int) -> Decided:
+        if self.in_flight >= self._slots:  # the process is full: no fault of the lane's
+            turn.at_ms = now_ms
+            self._entered.append(turn)
+            return []
+        endpoint.waiting.remove(turn)
+        self._unkeep(endpoint, turn)
+        return [(turn, Defer(now_ms + WAIT_MS, "busy"))]
+
+    def _endpoint(self, webhook: Webhook, now_ms: int) -> Endpoint:
+        endpoint = self._known.get(webhook.id)
+        if endpoint is None or endpoint.lane.id != webhook.lane:
+            lane = self._lanes.get(webhook.lane)
+            if lane is None:
+                lane = self._lanes[webhook.lane] = Lane(webhook.lane)
+                if webhook.rate_per_s is not None:
+                    lane.next_free_ms = self._taken_over_ms
+            if endpoint is not None:
+                endpoint.lane.endpoints -= 1
+            endpoint = self._known[webhook.id] = Endpoint(webhook.id, lane)
+            lane.endpoints += 1
+        self._known.move_to_end(webhook.id)
+        endpoint.used_ms = now_ms
+        endpoint.lane.set_rate(webhook.rate_per_s)
+        return endpoint
+
+    def _forget_idle(self, now_ms: int) -> None:
+        for _ in range(min(len(self._known), 1000)):
+            id_, endpoint = next(iter(self._known.items()))
+            crowded = len(self._known) > self._max_known
+            if endpoint.used_ms + IDLE_MS > now_ms and not crowded:
+                return
+            if endpoint.in_flight or endpoint.waiting:
+                self._known.move_to_end(id_)
+                continue
+            del self._known[id_]
+            endpoint.lane.endpoints -= 1
+            if not endpoint.lane.endpoints:
+                self._lanes.pop(endpoint.lane.id, None)
+
+
+def turn_of(webhook: Webhook, delivery: Delivery, size: int, context: object = None) -> Turn:
+    """A turn to submit; `context` is the caller's own."""
+    return Turn(webhook, delivery, size, context)

@@ -1,0 +1,1 @@
+"""status: the only bridge between Kafka and Postgres."""

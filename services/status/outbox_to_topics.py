@@ -1,0 +1,159 @@
+"""What Postgres has decided, onto the topics: one holder, row by row, each until it is there.
+
+A row goes after the ack (once.md 16). A late record of a holder that stood still cannot stay: a
+delete that hits nothing, and a comparison by version every minute, publish what is valid again.
+While the topic knows more than Postgres nothing is published (once.md 17).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+
+from msgspec import Struct
+
+from hookstream.model.records import Delivery, Outcome
+from hookstream.store import outbox
+from hookstream.store.current import current, versions
+from hookstream.store.outbox import Holder
+from hookstream.store.pool import UNAVAILABLE
+from hookstream.stream.open import partitions
+from hookstream.stream.table import ConfigUnreachable, Table
+from hookstream.stream.topics import CONFIG, partition_of
+from hookstream.stream.writer import Ack, Full, Headers, Refused, Writer
+
+NAME = "outbox"
+RESTORE = "the topic knows newer configuration than Postgres: run `hookstream restore`"
+_PAGE = 500
+_PING_S = 1.0
+_COMPARE_EVERY_S = 60.0
+_AGAIN_S = 0.5
+Told = Callable[[str | None], None]
+logger = logging.getLogger(__name__)
+
+
+class OutboxToTopics:
+    """Publishes outbox rows while it holds the outbox. `told`: why it cannot, None: it can."""
+
+    def __init__(self, dsn: str, table: Table, writer: Writer, told: Told = lambda _: None) -> None:
+        self._dsn = dsn
+        self._table = table
+        self._writer = writer
+        self._told = told
+        self._behind = False
+        self._compare_at = 0.0
+
+    def run(self, stopping: threading.Event) -> None:
+        """Until `stopping`: become the holder and publish; again after each loss of the session."""
+        while not stopping.is_set():
+            try:
+                with closing(Holder(self._dsn)) as holder:
+                    self._hold(holder, stopping)
+            except (*UNAVAILABLE, ConfigUnreachable) as error:
+                logger.warning("the outbox waits: %s", error)
+                stopping.wait(_AGAIN_S)
+
+    def _hold(self, holder: Holder, stopping: threading.Event) -> None:
+        while not holder.acquire():
+            if stopping.wait(_PING_S):
+                return
+        self._compare_at = 0.0
+        while not stopping.is_set():
+            if time.monotonic() >= self._compare_at:
+                self._compare(holder)
+            if self._behind or self.publish(holder) < _PAGE:
+                holder.wait(_PING_S)
+
+    def publish(self, holder: Holder) -> int:
+        """Publish the oldest rows and delete them; how many there were."""
+        rows = outbox.oldest(holder.connection, _PAGE)
+        if not rows:
+            return 0
+        self._send(holder, [(r.topic, r.key, r.decoded(), r.traceparent) for r in rows])
+        deleted = outbox.delete(holder.connection, [row.id for row in rows])
+        self._again(holder, {r.key for r in rows if r.topic == CONFIG and r.id not in deleted})
+        return len(rows)
+
+    def _compare(self, holder: Holder) -> None:
+        """Postgres first, then the topic: only the holder writes, so what is older there is lost,
+        or still in the outbox."""
+        with holder.connection.transaction(), holder.connection.cursor() as cursor:
+            valid = dict(versions(cursor))
+            waiting = {row.key for row in outbox.oldest(holder.connection, _PAGE * 20)}
+        self._table.catch_up()
+        there = {key: _version(r) for key, r in list(self._table.config.records.items())}
+        higher = [k for k, v in there.items() if v is not None and v > valid.get(k, 0)]
+        self._behind = bool(higher)
+        self._told(RESTORE if higher else None)
+        if higher:
+            logger.error("%s (%d keys, first %s)", RESTORE, len(higher), higher[0])
+        else:
+            lost = (k for k, v in valid.items() if (there.get(k) or 0) < v and k not in waiting)
+            self._again(holder, set(lost))
+        self._compare_at = time.monotonic() + _COMPARE_EVERY_S
+
+    def _again(self, holder: Holder, keys: Iterable[str]) -> None:
+        wanted = sorted(keys)
+        if not wanted:
+            return
+        with holder.connection.cursor() as cursor:
+            found = [(key, current(cursor, key)) for key in wanted]
+        self._send(holder, [(CONFIG, key, r, None) for key, r in found if r is not None])
+
+    def _send(self, holder: Holder, records: Sequence[tuple[str, str, Struct, str | None]]) -> None:
+        """Return once the broker has all of them, in the order given. The session stays alive."""
+        left, done = len(records), threading.Event()
+
+        def acked(ack: Ack) -> None:
+            nonlocal left
+            left -= 1
+            if ack.refused is not None and ack.refused is not Refused.PURGED:
+                logger.error("Kafka refused a record of the outbox: %s", ack.refused.value)
+            if left == 0:
+                done.set()
+
+        for topic, key, record, traceparent in records:
+            self._produce(topic, key, record, traceparent, acked)
+        while left and not done.wait(_PING_S):
+            holder.connection.execute("SELECT 1")
+
+    def _produce(
+        self,
+        topic: str,
+        key: str,
+        record: Struct,
+        traceparent: str | None,
+        acked: Callable[[Ack], None],
+    ) -> None:
+        value, raw_key = self._table.codec.encode(record), key.encode()
+        partition = partition_of(raw_key, partitions(self._table, topic))
+        headers = headers_of(record)
+        if traceparent:
+            headers.append(("traceparent", traceparent.encode()))
+        while True:
+            try:
+                self._writer.produce(
+                    topic, value, acked, key=raw_key, partition=partition, headers=headers
+                )
+                return
+            except Full:
+                time.sleep(0.01)
+
+
+def headers_of(record: Struct) -> Headers:
+    """What readers of deliveries and of the tail of outcomes want to know without decoding."""
+    if isinstance(record, Delivery):
+        return [
+            ("delivery", record.id.encode()),
+            ("turn", b"%d" % record.turn),
+            ("due", b"%d" % record.due_at_ms),
+            ("lane", record.lane.encode()),
+        ]
+    if isinstance(record, Outcome):
+        return [("delivery", record.delivery.encode()), ("result", record.result.encode())]
+    return []
+
+
+def _version(record: Struct) -> int | None:
+    return getattr(record, "version", None)

@@ -1,0 +1,24 @@
+"""How status batches, keeps and releases (`HOOKSTREAM_STATUS_…`)."""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class StatusSettings(BaseModel):
+    """HOOKSTREAM_STATUS_…: batches, retention, the pace of releases."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    section: ClassVar[str] = "status"
+
+    linger_ms: int = Field(default=100, ge=0, le=5_000)
+    """How long a batch waits for more: the log is behind by as much, and the cheaper for it."""
+    batch_records: int = Field(default=2_000, ge=1, le=10_000)
+    batch_mib: int = Field(default=16, ge=1, le=256)
+    kept_days: int = Field(default=30, ge=2, le=3_650)
+    """Days after which events, deliveries and attempts are dropped, today not counted."""
+    dead_kept_days: int = Field(default=30, ge=1, le=3_650)
+    parked_kept_days: int = Field(default=7, ge=1, le=3_650)
+    """A delivery parked for longer ends as `expired`; never later than its event is dropped."""
+    release_per_s: int = Field(default=50, ge=1, le=1_000)
+    """Parked deliveries released a second for each webhook that is active again."""

@@ -1,0 +1,251 @@
+"""status on a real broker and a real PostgreSQL: every record once, whoever goes away."""
+
+import asyncio
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from confluent_kafka import Producer
+from msgspec import Struct
+
+from hookstream.embedded.kafka import EmbeddedKafka
+from hookstream.embedded.postgres import EmbeddedPostgres
+from hookstream.model.records import Dead, TopicsNote
+from hookstream.process.health import Health
+from hookstream.store import outbox
+from hookstream.stream import topics
+from hookstream.stream.codec import Codec
+from hookstream.stream.open import note
+from hookstream.stream.settings import KafkaSettings
+from hookstream.stream.table import Table
+from hookstream.stream.writer import Writer
+from services.status.main import Status
+from services.status.settings import StatusSettings
+from tests.status.samples import event, outcome, put_webhook, webhook
+
+PARTITIONS = 4
+WITHIN_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[EmbeddedKafka]:
+    folder = Path(tempfile.mkdtemp(prefix="hookstream-status-kafka-"))
+    with EmbeddedKafka(folder) as kafka:
+        yield kafka
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def kafka(broker: EmbeddedKafka) -> KafkaSettings:
+    """Topics of our own, noted in config."""
+    prefix = f"t{uuid.uuid4().hex[:8]}."
+    settings = KafkaSettings(
+        bootstrap_servers=broker.bootstrap_servers,
+        topic_prefix=prefix,
+        group_prefix=prefix,
+        session_timeout_ms=6000,
+    )
+    wanted = [t for t in topics.topics(PARTITIONS, 1) if not t.name.startswith("retry")]
+    topics.apply(settings, wanted, 1)
+    table, writer = Table(settings, "test"), Writer(settings, "test", on_fatal=pytest.fail)
+    note(table, writer, TopicsNote(partitions={t.name: t.partitions for t in wanted}))
+    writer.close()
+    table.close()
+    return settings
+
+
+class Door:
+    """Produces records as the other services do."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka, self._codec = kafka, Codec()
+        self._producer = Producer(kafka.client("door"))
+
+    def put(self, topic: str, key: str, record: Struct) -> None:
+        self._producer.produce(self._kafka.topic(topic), self._codec.encode(record), key)
+        self._producer.poll(0)
+
+    def sent(self, first: int, last: int) -> None:
+        """Events and their outcomes."""
+        now_ms = time.time_ns() // 1_000_000
+        for n in range(first, last):
+            self.put("events", f"e{n}", event(id=f"e{n}"))
+            record = outcome(delivery=f"d{n}", event=f"e{n}", logged_at_ms=now_ms)
+            self.put("outcomes", f"lane{n % 7}", record)
+        assert self._producer.flush(20) == 0
+
+
+def counts(dsn: str) -> tuple[int, ...]:
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(
+            "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM deliveries),"
+            " (SELECT count(*) FROM attempts), (SELECT count(*) FROM dead),"
+            " (SELECT coalesce(sum(repeats), 0) FROM events)"
+        ).fetchone()
+    assert row is not None
+    return tuple(map(int, row))
+
+
+async def wait_until(condition: Callable[[], bool], within_s: float = WITHIN_S) -> None:
+    ends_at = time.monotonic() + within_s
+    while not await asyncio.to_thread(condition):
+        assert time.monotonic() < ends_at, "waited in vain"
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running(
+    kafka: KafkaSettings, dsn: str, health: Health | None = None
+) -> AsyncIterator[Any]:
+    """status, until the block ends; raises what it raised."""
+    status = await asyncio.to_thread(
+        Status, kafka, dsn, StatusSettings(linger_ms=20), health or Health()
+    )
+    stop, stopping = asyncio.Event(), threading.Event()
+    stopped = asyncio.create_task(stop.wait())
+    task = asyncio.create_task(status.run(stopped, stopping))
+    try:
+        yield status
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 20)
+        await asyncio.to_thread(status.close)
+
+
+async def test_records_become_rows_and_a_restart_adds_none(kafka: KafkaSettings, dsn: str) -> None:
+    door = Door(kafka)
+    door.sent(0, 300)
+    dead = Dead(topic="events", partition=0, offset=1, reason="x", detail="y", at_ms=1)
+    door.put("dead", "events", dead)
+    door.put("dead", "events", dead)
+    async with running(kafka, dsn):
+        await wait_until(lambda: counts(dsn) == (300, 300, 300, 1, 0))
+    door.sent(300, 400)
+    async with running(kafka, dsn):
+        await wait_until(lambda: counts(dsn) == (400, 400, 400, 1, 0))
+
+
+async def test_postgres_away_loses_nothing_and_work_goes_on_by_itself(
+    kafka: KafkaSettings, dsn: str, server: EmbeddedPostgres
+) -> None:
+    door, health = Door(kafka), Health()
+    async with running(kafka, dsn, health):
+        door.sent(0, 200)
+        await wait_until(lambda: counts(dsn)[:3] == (200, 200, 200))
+        try:
+            await asyncio.to_thread(server.stop)
+            door.sent(200, 3000)
+            await wait_until(lambda: {"outcomes", "events"} <= set(health.waiting()))
+        finally:
+            await asyncio.to_thread(server.start)
+        await wait_until(lambda: counts(dsn) == (3000, 3000, 3000, 0, 0))
+        await wait_until(lambda: not health.waiting())
+
+
+async def test_partitions_move_between_two_and_every_row_is_there_once(
+    kafka: KafkaSettings, dsn: str
+) -> None:
+    door = Door(kafka)
+    async with running(kafka, dsn):
+        await asyncio.to_thread(door.sent, 0, 2000)
+        async with running(kafka, dsn):
+            await asyncio.to_thread(door.sent, 2000, 6000)
+        await asyncio.to_thread(door.sent, 6000, 7000)
+        await wait_until(lambda: counts(dsn) == (7000, 7000, 7000, 0, 0))
+
+
+async def test_an_undecodable_record_is_a_dead_letter_and_its_partition_goes_on(
+    kafka: KafkaSettings, dsn: str
+) -> None:
+    door = Door(kafka)
+    producer = Producer(kafka.client("poison"))
+    producer.produce(kafka.topic("outcomes"), b"\xff\xff", "lane1")
+    producer.flush(10)
+    door.sent(0, 50)
+    async with running(kafka, dsn):
+        await wait_until(lambda: counts(dsn) == (50, 50, 50, 1, 0))
+
+
+async def test_changes_are_on_the_topic_soon_in_order_and_leave_the_outbox(
+    kafka: KafkaSettings, dsn: str
+) -> None:
+    table = Table(kafka, "test")
+    async with running(kafka, dsn):
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            put_webhook(connection, webhook())
+            started = time.monotonic()
+            for version in range(1, 1001):
+                with connection.transaction(), connection.cursor() as cursor:
+                    record = webhook(version=version)
+                    put_webhook(cursor, record)
+                    outbox.put(cursor, "config", "webhook/wh", record)
+            await wait_until(lambda: outbox.oldest(connection, 1) == [])
+            assert time.monotonic() - started < 10
+        table.catch_up()
+        assert table.config.webhooks["wh"].version == 1000
+    table.close()
+
+
+async def test_a_delete_that_hits_nothing_publishes_what_is_valid_again(
+    kafka: KafkaSettings, dsn: str
+) -> None:
+    table = Table(kafka, "test")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        put_webhook(connection, webhook(version=9))
+        connection.execute(
+            "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+            "CREATE TRIGGER gone BEFORE DELETE ON outbox FOR EACH ROW EXECUTE FUNCTION gone()"
+        )
+        with connection.cursor() as cursor:
+            outbox.put(cursor, "config", "webhook/wh", webhook(version=3))
+
+        def valid() -> bool:
+            table.catch_up()
+            found = table.config.webhooks.get("wh")
+            return found is not None and found.version == 9
+
+        async with running(kafka, dsn):
+            await wait_until(valid)
+            connection.execute("DROP TRIGGER gone ON outbox")
+    table.close()
+
+
+async def test_nothing_is_published_while_the_topic_knows_more(
+    kafka: KafkaSettings, dsn: str
+) -> None:
+    door, health = Door(kafka), Health()
+    door.put("config", "webhook/wh", webhook(version=8))
+    door.sent(0, 1)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        put_webhook(connection, webhook(version=2))
+        with connection.cursor() as cursor:
+            outbox.put(cursor, "config", "webhook/wh", webhook(version=2))
+        async with running(kafka, dsn, health):
+            await wait_until(lambda: "hookstream restore" in health.waiting().get("outbox", ""))
+            await wait_until(lambda: counts(dsn)[:2] == (1, 1))
+            assert len(outbox.oldest(connection, 10)) == 1
+
+
+async def test_what_was_lost_on_the_topic_is_published_again(
+    kafka: KafkaSettings, dsn: str
+) -> None:
+    table = Table(kafka, "test")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        put_webhook(connection, webhook(version=5))
+
+    def there() -> bool:
+        table.catch_up()
+        return "wh" in table.config.webhooks
+
+    async with running(kafka, dsn):
+        await wait_until(there)
+    assert table.config.webhooks["wh"].version == 5
+    table.close()

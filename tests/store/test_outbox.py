@@ -1,0 +1,130 @@
+"""The outbox: rows wait in order, one holder at a time, and who waits for a row is woken."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from time import monotonic
+
+import psycopg
+import pytest
+
+from hookstream.model.records import Workspace
+from hookstream.store import outbox
+from hookstream.store.outbox import Holder
+from hookstream.store.pool import Pool
+from hookstream.store.published import Published
+
+
+def put(pool: Pool, name: str) -> int:
+    with pool.connection() as connection, connection.cursor() as cursor:
+        record = Workspace(id=name, version=1, name=name)
+        return outbox.put(cursor, "config", f"workspace/{name}", record, "00-aa-bb-01")
+
+
+async def listening_by(published: Published) -> None:
+    async with asyncio.timeout(10):
+        await published.listening.wait()
+
+
+@pytest.fixture
+def holder(database: str) -> Iterator[Holder]:
+    opened = Holder(database)
+    yield opened
+    opened.close()
+
+
+def test_rows_come_in_order_and_go_when_deleted(pool: Pool, holder: Holder) -> None:
+    ids = [put(pool, name) for name in "abc"]
+    rows = outbox.oldest(holder.connection, 2)
+    assert [row.id for row in rows] == ids[:2]
+    assert rows[0].decoded() == Workspace(id="a", version=1, name="a")
+    assert rows[0].traceparent == "00-aa-bb-01"
+    assert outbox.delete(holder.connection, [ids[0], ids[1], 10**12]) == set(ids[:2])
+    assert outbox.delete(holder.connection, ids[:2]) == set()
+    assert [row.id for row in outbox.oldest(holder.connection, 9)] == ids[2:]
+
+
+def test_a_row_that_commits_late_is_not_passed_over(pool: Pool, holder: Holder) -> None:
+    with pool.connection() as slow, slow.cursor() as cursor:
+        late = outbox.put(cursor, "config", "workspace/l", Workspace(id="l", version=1, name="l"))
+        early = put(pool, "e")
+        assert late < early
+        assert outbox.delete(
+            holder.connection, [r.id for r in outbox.oldest(holder.connection, 9)]
+        ) == {early}
+    assert [row.id for row in outbox.oldest(holder.connection, 9)] == [late]
+
+
+def test_the_holder_is_woken_by_a_new_row(pool: Pool, holder: Holder) -> None:
+    timer = threading.Timer(0.1, put, (pool, "a"))
+    timer.start()
+    begun = monotonic()
+    assert holder.wait(10)
+    assert monotonic() - begun < 5
+    timer.join()
+    assert not holder.wait(0.01)
+
+
+def test_there_is_one_holder(database: str, holder: Holder) -> None:
+    assert holder.acquire()
+    other = Holder(database)
+    assert not other.acquire()
+    holder.close()
+    assert other.acquire()
+    other.close()
+
+
+def test_a_holder_that_stands_still_loses_the_outbox(database: str, holder: Holder) -> None:
+    holder.connection.execute("SET idle_session_timeout = '300ms'")
+    assert holder.acquire()
+    other = Holder(database)
+    deadline = monotonic() + 10
+    while not other.acquire():
+        assert monotonic() < deadline
+        other.wait(0.05)
+    with pytest.raises(psycopg.OperationalError):
+        outbox.delete(holder.connection, [1])
+    other.close()
+
+
+def test_the_age_of_the_oldest_row_is_told(pool: Pool, holder: Holder) -> None:
+    assert outbox.oldest_age_s(holder.connection) == 0
+    put(pool, "a")
+    assert 0 < outbox.oldest_age_s(holder.connection) < 60
+
+
+async def test_who_waits_for_rows_is_woken_when_all_are_published(
+    database: str, pool: Pool, holder: Holder
+) -> None:
+    published = Published(database)
+    listening = asyncio.create_task(published.run())
+    await listening_by(published)
+    ids = [await asyncio.to_thread(put, pool, name) for name in "ab"]
+    assert not await published.wait(ids, 0.05)
+    assert outbox.waits(pool, ids)
+    waiting = asyncio.create_task(published.wait(ids, 10))
+    await asyncio.to_thread(outbox.delete, holder.connection, ids[:1])
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await asyncio.to_thread(outbox.delete, holder.connection, ids[1:])
+    assert await waiting
+    assert await published.wait(ids, 0)
+    assert not outbox.waits(pool, ids)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_page_of_a_thousand_deletes_is_told_whole(
+    database: str, pool: Pool, holder: Holder
+) -> None:
+    published = Published(database)
+    listening = asyncio.create_task(published.run())
+    with pool.connection() as connection, connection.cursor() as cursor:
+        record = Workspace(id="w", version=1, name="w")
+        ids = [outbox.put(cursor, "config", "workspace/w", record) for _ in range(1000)]
+    waiting = asyncio.create_task(published.wait(ids, 10))
+    await listening_by(published)
+    await asyncio.to_thread(outbox.delete, holder.connection, ids)
+    assert await waiting
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)

@@ -1,0 +1,52 @@
+"""Which webhooks get an event."""
+
+from typing import Any
+
+import pytest
+
+from hookstream.model.match import matches, routes, why_not
+from tests.unit.values import a_webhook, an_event
+
+
+@pytest.mark.parametrize(
+    ("patterns", "matched"),
+    [
+        (("*",), True),
+        (("contact.created",), True),
+        (("contact.*",), True),
+        (("deal.*", "contact.created"), True),
+        (("contact",), False),
+        (("contact.create",), False),
+        (("deal.*",), False),
+        ((), False),
+    ],
+)
+def test_patterns(patterns: tuple[str, ...], matched: bool) -> None:
+    webhook = a_webhook(events=patterns)
+    assert matches(webhook, an_event()) is matched
+    assert (why_not(webhook, an_event()) == "") is matched
+
+
+@pytest.mark.parametrize(
+    ("state", "matched"),
+    [
+        ("active", True),
+        ("paused", True),
+        ("disabled", True),
+        ("unverified", False),
+        ("deleted", False),
+    ],
+)
+def test_paused_and_disabled_webhooks_still_get_deliveries(state: Any, matched: bool) -> None:
+    assert matches(a_webhook(state=state), an_event()) is matched
+
+
+def test_an_addressed_event_goes_to_that_webhook_alone_whatever_it_subscribes_to() -> None:
+    named, other = a_webhook(name="Crm", events=()), a_webhook(id="wh_2", name="other")
+    event = an_event(webhook="CRM")
+    assert list(routes([named, other], event)) == [named]
+    assert why_not(other, event) == "the event is addressed to CRM alone"
+
+
+def test_another_workspace_gets_nothing() -> None:
+    assert why_not(a_webhook(workspace="ws_2"), an_event()) == "it belongs to another workspace"
