@@ -19,6 +19,7 @@ def _outcome(waiting: parked.Parked, webhook: Webhook) -> Outcome:
     return Outcome(
         workspace=waiting.workspace,
         delivery=waiting.delivery,
+        kind=waiting.kind,
         turn=None,
         webhook=waiting.webhook,
         webhook_version=webhook.version,

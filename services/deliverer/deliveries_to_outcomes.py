@@ -171,8 +171,7 @@ class Deliverer(Handler):
             self._follow(cast(Passage, turn.context), plan)
 
     async def _send(self, passage: Passage) -> None:
-        webhook, delivery = passage.webhook, passage.delivery
-        assert webhook is not None
+        webhook, delivery = passage.turn.webhook, passage.delivery
         try:
             span = passage.begin_request()
             outgoing = self._request_of(webhook, delivery, self._clock_ms(), span.traceparent)

@@ -148,7 +148,7 @@ class Lanes:
             or (
                 endpoint.waiting_bytes + turn.size <= WAIT_BYTES
                 and lane.count < lane.room
-                and self.waiting_bytes < self._max_waiting_bytes
+                and 2 * self.waiting_bytes < self._max_waiting_bytes
             ),
             next_free_ms=lane.next_free_ms,
             horizon_ms=max(lane.horizon_ms, endpoint.horizon_ms),

@@ -22,7 +22,6 @@ from services.deliverer.connections import Connections
 from services.deliverer.deliveries_to_outcomes import Deliverer
 from services.deliverer.egress import Egress
 from services.deliverer.lanes import Lanes
-from services.deliverer.passage import Passage
 from services.deliverer.request_of import RequestOf
 from services.deliverer.send import Sender
 from services.deliverer.settings import DelivererSettings, EgressSettings
@@ -153,13 +152,13 @@ def _call_each(answers: Sequence[Answer]) -> None:
         on_ack(ack)
 
 
-def turn_log(logs: Logs) -> Callable[[Passage, Outcome], None]:
+def turn_log(logs: Logs) -> Callable[[Outcome], None]:
     """One line and one measurement a turn, when its outcome is acknowledged."""
     meter = metrics.get_meter("hookstream.deliverer")
     turns = meter.create_counter("hookstream.turns", description="Turns ended, by result")
     durations = meter.create_histogram("http.client.request.duration", "s")
 
-    def log(passage: Passage, outcome: Outcome) -> None:
+    def log(outcome: Outcome) -> None:
         attempt = outcome.attempt
         turns.add(1, {"result": outcome.result, "reason": outcome.reason or ""})
         if attempt is not None:

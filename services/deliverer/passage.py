@@ -2,6 +2,8 @@
 
 import asyncio
 
+from opentelemetry.util.types import AttributeValue
+
 from hookstream.model.records import Delivery, Webhook
 from hookstream.process import tracing
 from hookstream.process.tracing import Span
@@ -72,13 +74,13 @@ class Passage:
         if not tracing.sampled(incoming):
             self.span = tracing.Inert(incoming)
             return self.span
-        attributes = {
-            "http.request.method": self.webhook.method if self.webhook else "POST",
+        name = self.turn.webhook.method
+        attributes: dict[str, AttributeValue] = {
+            "http.request.method": name,
             "http.request.resend_count": len(self.delivery.attempts),
             "hookstream.delivery": self.delivery.id,
             "hookstream.turn": self.delivery.turn,
         }
-        name = str(attributes["http.request.method"])
         if self.delivery.turn == 1:
             self.span = tracing.span(name, tracing.CLIENT, incoming, (), attributes)
         else:

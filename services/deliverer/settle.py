@@ -8,7 +8,6 @@ next owner can tell from the log. Nothing is produced for a partition that is no
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from hookstream.stream.deliveries import delivery_headers, produce_delivery
 
@@ -28,12 +27,6 @@ _FULL_WAIT_S = 0.01
 SUPERSEDED = Ending(result="superseded", reason="partition_moved")
 
 
-class Log(Protocol):
-    """Where the line of each turn goes."""
-
-    def __call__(self, passage: Passage, outcome: Outcome) -> None: ...
-
-
 class Settler:
     """Writes outcomes and successors. Called on the asyncio thread, where acks arrive as well.
 
@@ -46,7 +39,7 @@ class Settler:
         codec: Codec,
         dead: DeadLetters,
         partitions: int,
-        log: Log,
+        log: Callable[[Outcome], None],
         reached: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._writer = writer
@@ -104,7 +97,7 @@ class Settler:
                 self.settle(passage, ending, then)
             else:
                 self._reached("outcome acknowledged")
-                self._log(passage, written)
+                self._log(written)
                 self._acked(passage, settled, ack, then)
 
         headers = settlement_headers(delivery.id, settled)

@@ -30,7 +30,9 @@ class Side:
     workspace: str
     keys: dict[str, str]
 
-    def call(self, method: str, path: str, body: Any = None, role: str = "admin", **headers: str) -> httpx2.Response:
+    def call(
+        self, method: str, path: str, body: Any = None, role: str = "admin", **headers: str
+    ) -> httpx2.Response:
         """One request, as somebody of this role."""
         return call(self.url, self.keys[role], method, path, body, **headers)
 
@@ -42,13 +44,15 @@ class Side:
         return found
 
 
-def call(url: str, key: str, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
+def call(
+    url: str, key: str, method: str, path: str, body: Any = None, **headers: str
+) -> httpx2.Response:
     """One request with this key."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
+    if key:
+        named["Authorization"] = f"Bearer {key}"
     with httpx2.Client(base_url=url, timeout=20) as client:
-        return client.request(
-            method, path, json=body, headers={"Authorization": f"Bearer {key}", **named}
-        )
+        return client.request(method, path, json=body, headers=named)
 
 
 def side(url: str, name: str) -> Side:
@@ -78,7 +82,7 @@ def serving(dsn: str, publish_wait_s: float = 0.0) -> Iterator[tuple[str, Consol
 
 class _Serving:
     def __init__(self, dsn: str, publish_wait_s: float) -> None:
-        self._postgres = PostgresSettings(dsn=SecretStr(dsn))
+        self._postgres = PostgresSettings(dsn=SecretStr(dsn), wait_s=1.0)
         self._settings = ConsoleSettings(
             port=0, operator_key=SecretStr(OPERATOR), publish_wait_s=publish_wait_s
         )

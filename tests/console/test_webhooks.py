@@ -59,7 +59,9 @@ def test_request_url_is_an_alias_and_a_name_is_made_up(ours: Side) -> None:
 
 
 def test_a_receiver_on_this_machine_may_be_configured_without_https(ours: Side) -> None:
-    assert ours.made("/v1/webhooks", {"url": "http://127.0.0.1:9/x"})["url"].startswith("http://127")
+    assert ours.made("/v1/webhooks", {"url": "http://127.0.0.1:9/x"})["url"].startswith(
+        "http://127"
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,8 +77,16 @@ def test_a_receiver_on_this_machine_may_be_configured_without_https(ours: Side) 
         ({"url": URL, "policy": "pol_of_theirs"}, "unknown_policy", "policy"),
         ({"url": URL, "secret": "short"}, "invalid_secret", "secret"),
         ({"url": URL, "rate_per_s": 0}, "greater_than", "rate_per_s"),
-        ({"url": URL, "headers": [{"key": "Host", "value": "x"}]}, "header_not_allowed", "headers.Host"),
-        ({"url": URL, "headers": [{"key": "A", "value": "x\ny"}]}, "invalid_header_value", "headers.A"),
+        (
+            {"url": URL, "headers": [{"key": "Host", "value": "x"}]},
+            "header_not_allowed",
+            "headers.Host",
+        ),
+        (
+            {"url": URL, "headers": [{"key": "A", "value": "x\ny"}]},
+            "invalid_header_value",
+            "headers.A",
+        ),
         ({"url": URL, "headers": [{"key": "A"}]}, "header_without_value", "headers.A"),
         (
             {"url": URL, "headers": [{"key": "A", "value": "1"}, {"key": "a", "value": "2"}]},
@@ -137,7 +147,9 @@ def test_of_two_writers_racing_for_one_name_one_wins(ours: Side) -> None:
 
 def test_a_taken_name_is_a_409(ours: Side) -> None:
     ours.made("/v1/webhooks", {"url": URL, "name": "Orders"})
-    refused(ours.call("POST", "/v1/webhooks", {"url": URL, "name": "ORDERS"}), 409, "name_taken", "name")
+    refused(
+        ours.call("POST", "/v1/webhooks", {"url": URL, "name": "ORDERS"}), 409, "name_taken", "name"
+    )
 
 
 def test_a_system_name_never_changes(ours: Side) -> None:
@@ -159,7 +171,12 @@ def test_a_change_of_an_old_version_is_a_412(ours: Side) -> None:
 def test_pausing_disabling_and_back(ours: Side) -> None:
     made = ours.made("/v1/webhooks", {"url": URL})
     path = f"/v1/webhooks/{made['id']}"
-    steps = [("pause", "paused"), ("pause", "paused"), ("resume", "active"), ("disable", "disabled")]
+    steps = [
+        ("pause", "paused"),
+        ("pause", "paused"),
+        ("resume", "active"),
+        ("disable", "disabled"),
+    ]
     for step, state in [*steps, ("enable", "active")]:
         assert ours.call("POST", f"{path}/{step}").json()["state"] == state
     hint = refused(ours.call("POST", f"{path}/explode"), 422, "literal_error", "step")
@@ -177,7 +194,10 @@ def test_a_private_header_keeps_its_value_when_it_is_sent_back_as_shown(two: Two
     assert shown == [{"key": "X-Key", "value": None, "private": True}]
     two.ours.call("PATCH", path, {"headers": [*shown, {"key": "Y", "value": "2"}]})
     (webhook,) = compiled(two.pool, "ours")
-    assert open_webhook(webhook, sealing_keys()).headers == ((b"X-Key", b"private-value"), (b"Y", b"2"))
+    assert open_webhook(webhook, sealing_keys()).headers == (
+        (b"X-Key", b"private-value"),
+        (b"Y", b"2"),
+    )
 
 
 def test_another_way_to_sign_brings_another_secret(ours: Side) -> None:
@@ -221,7 +241,11 @@ def test_no_planted_secret_is_in_any_table(two: Two, database: str) -> None:
     text = everything(database)
     assert made["id"].encode() in text
     for secret in planted:
-        for form in (secret.encode(), base64.b64encode(secret.encode()), secret.encode().hex().encode()):
+        for form in (
+            secret.encode(),
+            base64.b64encode(secret.encode()),
+            secret.encode().hex().encode(),
+        ):
             assert form not in text
 
 

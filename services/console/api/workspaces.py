@@ -13,7 +13,7 @@ from hookstream.store.keys import KEYS, active
 from hookstream.store.webhooks import WEBHOOKS, of_workspace
 from hookstream.store.workspaces import WORKSPACES, WorkspaceRow
 from services.console.bodies import Body
-from services.console.callers import Anyone, Caller, Operator
+from services.console.callers import Anyone, Caller, Operator, operator
 from services.console.cancelled import cancel_parked
 from services.console.compile import compile_webhook
 from services.console.context import ConsoleDep
@@ -151,9 +151,11 @@ async def change(
 
 @router.delete("/{workspace}")
 async def delete(
-    workspace: str, caller: Operator, console: ConsoleDep, response: Response
+    workspace: str, caller: Anyone, console: ConsoleDep, response: Response
 ) -> WorkspaceOut:
     """Delete a workspace with its keys and webhooks. What is logged stays until it expires."""
+    visible(caller, workspace)
+    operator(caller)
 
     def work(change: Change) -> WorkspaceRow:
         before = home(change, workspace)

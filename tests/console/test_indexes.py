@@ -1,0 +1,52 @@
+"""No query of the console scans a table."""
+
+import psycopg
+
+from tests.console.logged import log_dead, log_something
+from tests.console.served import OPERATOR, call, serving, side
+from tests.console.test_webhooks import URL
+
+ASKED = (
+    "/v1/workspaces/ours",
+    "/v1/keys?limit=2&cursor=WyJrIl0",
+    "/v1/webhooks",
+    "/v1/webhooks/{webhook}",
+    "/v1/event-types",
+    "/v1/policies",
+    "/v1/log/events?subject=c-1",
+    "/v1/log/events?type=x&from=2026-01-01",
+    "/v1/log/events/{event}",
+    "/v1/log/deliveries?webhook={webhook}&state=failed",
+    "/v1/log/deliveries?subject=c-1&till=2100-01-01",
+    "/v1/log/deliveries?state=failed",
+    "/v1/log/deliveries/{delivery}",
+    "/v1/log/deliveries/{delivery}/attempts",
+    "/v1/log/dead",
+)
+
+
+def test_every_query_has_its_index(database: str) -> None:
+    name = database.rpartition("/")[2]
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{name}" SET enable_seqscan = off'.encode())
+        with serving(database) as (url, console):
+            ours = side(url, "ours")
+            webhook = ours.made("/v1/webhooks", {"url": URL})["id"]
+            delivery, event = log_something(console.pool, "ours", webhook, result="failed")
+            log_dead(console.pool, "ours", 1)
+            before = scans(connection)
+            for path in ASKED:
+                made = path.format(webhook=webhook, delivery=delivery, event=event)
+                assert ours.call("GET", made).status_code == 200, path
+            assert ours.call("POST", f"/v1/log/deliveries/{delivery}/resend").status_code == 202
+            assert ours.call("DELETE", f"/v1/webhooks/{webhook}").status_code == 202
+            assert call(url, OPERATOR, "GET", "/v1/workspaces").status_code == 200
+        assert scans(connection) == before
+
+
+def scans(connection: psycopg.Connection[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """How often each table was read from end to end; sessions that ended have told theirs."""
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    return connection.execute(
+        "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE seq_scan > 0 ORDER BY relname"
+    ).fetchall()

@@ -1,0 +1,169 @@
+"""Who may send now, decision by decision, and what is learnt from an answer."""
+
+from typing import Any
+
+import pytest
+
+from hookstream.model.errors import ErrorKind
+from services.deliverer.admit import Cancel, Defer, Go, Park, Plan, Rekey, View, Wait, admit
+from services.deliverer.answer import Answer
+from services.deliverer.health import ASKED_MAX_MS, COOL_DOWN_MAX_MS, Health, learn
+from tests.unit.values import a_delivery, a_policy, a_webhook
+
+NOW = 1_700_000_000_000
+OPEN = Health(limit=0, cool_down_ms=4000, opened_at_ms=NOW - 9000, not_before_ms=NOW - 5000)
+COOLING = Health(limit=0, cool_down_ms=4000, opened_at_ms=NOW, not_before_ms=NOW + 4000)
+FINE = Health(limit=8)
+CUT = Health(limit=8, is_cut=True)
+
+
+def answer(
+    status: int | None = None, error: ErrorKind | None = None, started_at_ms: int = NOW, **more: Any
+) -> Answer:
+    fields = {"started_at_ms": started_at_ms, "duration_ms": 9, "status": status, "error": error}
+    return Answer(**{**fields, **more})
+
+
+def admitted(health: Health, view: View, exact: bool = False, **delivery: Any) -> Plan:
+    webhook = a_webhook(policy=a_policy(exact=exact))
+    return admit(webhook, a_delivery(**delivery), health, view, NOW)
+
+
+@pytest.mark.parametrize(
+    ("health", "view", "plan"),
+    [
+        (Health(), View(), Go()),
+        (Health(), View(in_flight=1), Go()),
+        (Health(), View(in_flight=2), Wait()),
+        (Health(), View(in_flight=2, waiting=7), Wait()),
+        (FINE, View(in_flight=7), Go()),
+        (FINE, View(in_flight=3, waiting=1), Wait()),  # first come, first served
+        (FINE, View(next_free_ms=NOW + 500, pace_ms=500), Wait()),
+        (FINE, View(process_full=True, waiting=99), Wait()),
+        (Health(limit=1), View(suspects_full=True), Wait()),
+        (FINE, View(suspects_full=True), Go()),
+        (FINE, View(slow=1, in_flight=1, suspects_full=True), Wait()),
+        (OPEN, View(), Go()),  # the probe
+        (CUT, View(in_flight=8, waiting=31, pace_ms=10), Wait()),
+        (CUT, View(in_flight=8, waiting=32, pace_ms=10), Defer(NOW + 331, "busy", True)),
+        (FINE, View(in_flight=8, waiting=511, pace_ms=10), Wait()),
+        (FINE, View(in_flight=8, waiting=512, pace_ms=10), Defer(NOW + 5131, "busy", True)),
+        (
+            FINE,
+            View(next_free_ms=NOW + 2000, horizon_ms=NOW + 60_000, pace_ms=2000),
+            Defer(NOW + 62_001, "rate", True),
+        ),
+        (
+            FINE,
+            View(in_flight=8, has_room=False, waiting=3, pace_ms=100),
+            Defer(NOW + 401, "busy", True),
+        ),
+    ],
+)
+def test_plans(health: Health, view: View, plan: Plan) -> None:
+    assert admitted(health, view) == plan
+
+
+@pytest.mark.parametrize(
+    ("health", "view", "least_ms", "why"),
+    [
+        (COOLING, View(), 4000, "cooling_down"),
+        (OPEN, View(in_flight=1), 4000, "not_answering"),
+        (FINE, View(in_flight=8, slow=8), 1000, "not_answering"),
+        (Health(), View(in_flight=2, waiting=512), 250, "busy"),
+    ],
+)
+def test_without_an_estimate_it_is_the_cool_down_a_little_apart(
+    health: Health, view: View, least_ms: int, why: str
+) -> None:
+    plan = admitted(health, view)
+    assert isinstance(plan, Defer)
+    assert NOW + least_ms <= plan.until_ms <= NOW + least_ms * 1.25
+    assert (plan.why, plan.booked) == (why, False)
+    assert admitted(health, view, id="del_2") != plan
+
+
+def test_a_quarter_of_the_time_put_off_keeps_deferrals_few() -> None:
+    plan = admitted(COOLING, View(), deferred_since_ms=NOW - 400_000)
+    assert isinstance(plan, Defer)
+    assert plan.until_ms >= NOW + 100_000
+
+
+def test_a_booked_time_is_kept_and_not_booked_again() -> None:
+    view = View(next_free_ms=NOW + 10, horizon_ms=NOW + 60_000, pace_ms=2000)
+    assert isinstance(admitted(FINE, view), Defer)
+    assert admitted(FINE, view, deferred_since_ms=NOW - 5, reason="rate") == Wait()
+
+
+def test_an_exact_policy_ignores_the_cool_down() -> None:
+    assert admitted(COOLING, View(), exact=True) == Go()
+    assert admitted(COOLING, View(in_flight=1), exact=True) == Go()
+    assert isinstance(admitted(COOLING, View(in_flight=2), exact=True), Defer)
+
+
+@pytest.mark.parametrize(
+    ("webhook", "plan"),
+    [
+        ({"state": "deleted"}, Cancel()),
+        ({"state": "deleted", "lane": "other"}, Cancel()),
+        ({"lane": "other"}, Rekey("other")),
+        ({"state": "paused"}, Park()),
+        ({"state": "disabled"}, Park()),
+        ({"state": "unverified"}, Park()),
+    ],
+)
+def test_edits_meet_deliveries_on_their_way(webhook: dict[str, Any], plan: Plan) -> None:
+    assert admit(a_webhook(**webhook), a_delivery(), COOLING, View(), NOW) == plan
+
+
+@pytest.mark.parametrize("state", ["paused", "disabled", "unverified"])
+def test_a_test_goes_out_whatever_the_state(state: Any) -> None:
+    """W10."""
+    assert admit(a_webhook(state=state), a_delivery(kind="test"), FINE, View(), NOW) == Go()
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "limit"),
+    [
+        (2, answer(200), 4),
+        (8, answer(200), 10),  # the ceiling
+        (0, answer(204), 1),
+        (1, answer(404), 2),
+        (0, answer(500), 1),
+        (8, answer(500), 8),
+        (8, answer(429), 4),
+        (8, answer(503), 4),
+        (8, answer(error="timeout_answer"), 4),
+        (8, answer(error="connection_refused"), 4),
+        (2, answer(503), 1),
+        (1, answer(503), 0),
+        (8, answer(error="proxy"), 8),
+        (8, answer(error="invalid_request"), 8),
+        (16, answer(200), 16),  # a ceiling lowered by an edit binds in admit
+    ],
+)
+def test_limits_double_and_halve(before: int, given: Answer, limit: int) -> None:
+    assert learn(Health(limit=before), given, 10, NOW).limit == limit
+
+
+def test_the_cool_down_doubles_with_each_probe_up_to_ten_minutes() -> None:
+    health, now_ms, found = Health(limit=1), NOW, []
+    for _ in range(13):
+        health = learn(health, answer(error="timeout_answer", started_at_ms=now_ms), 10, now_ms)
+        found.append(health.cool_down_ms)
+        now_ms = health.not_before_ms
+    assert found[:4] == [1000, 2000, 4000, 8000]
+    assert found[-1] == COOL_DOWN_MAX_MS
+    assert learn(health, answer(200), 10, now_ms) == Health(limit=1, is_cut=True)
+
+
+def test_requests_sent_before_the_circuit_opened_do_not_prolong_it() -> None:
+    late = answer(error="timeout_answer", started_at_ms=COOLING.opened_at_ms - 1)
+    assert learn(COOLING, late, 10, NOW + 5) == COOLING
+
+
+def test_retry_after_holds_the_webhook_up_within_bounds() -> None:
+    assert learn(FINE, answer(429, retry_after="7"), 10, NOW).not_before_ms == NOW + 7000
+    day = learn(FINE, answer(503, retry_after="86400"), 10, NOW)
+    assert day.not_before_ms == NOW + ASKED_MAX_MS
+    assert learn(FINE, answer(200, retry_after="7"), 10, NOW).not_before_ms == 0

@@ -1,0 +1,270 @@
+"""Nothing lost, nothing doubled: the fault points of the protocol, on real Kafka (once.md).
+
+Each test starts a deliverer as a process of its own, breaks it at one point, starts another, and
+compares what the receiver saw with what the log says.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from hookstream.model.ids import delivery_id, payload_hash
+from hookstream.model.policy import Policy, Schedule, Signature
+from hookstream.model.records import Delivery, Event, Outcome, Webhook
+from hookstream.stream.codec import Codec
+from hookstream.stream.deliveries import lane_partition, produce_delivery
+from hookstream.stream.groups import committed
+from hookstream.stream.settings import KafkaSettings
+from hookstream.stream.topics import DELIVERIES, OUTCOMES, RETRY
+from hookstream.stream.writer import Writer
+from tests.fixtures.kafka import PARTITIONS, Seen, put, read_all, wait_until
+from tests.fixtures.receiver import Answer, Got, Receiver
+
+WITHIN_S = 60
+SESSION_MS = 6_000
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+def webhook(receiver: Receiver, path: str = "/w", **changes: object) -> Webhook:
+    policy = Policy(
+        id="quick",
+        name="quick",
+        schedule=Schedule(kind="fixed", delays_ms=(60_000,), max_requests=5),
+        signature=Signature(scheme="none"),
+        deadline_ms=60_000,
+    )
+    known = {
+        "id": "wh" + path[1:], "workspace": "ws", "version": 1, "name": path[1:],
+        "state": "active", "url": receiver.url + path, "lane": "lane", "policy": policy,
+    }  # fmt: skip
+    return Webhook(**(known | changes))
+
+
+def delivery(hook: Webhook, number: int, data: bytes = b'{"n":1}') -> Delivery:
+    event = Event(workspace="ws", id=f"evt_{number}", type="a.b", created_at_ms=0, data=data)
+    return Delivery(
+        id=delivery_id(hook.id, event.id),
+        turn=1,
+        webhook=hook.id,
+        webhook_version=1,
+        lane=hook.lane,
+        event=event,
+        due_at_ms=1,
+        give_up_at_ms=2**42,
+        logged_at_ms=1_700_000_000_000,
+    )
+
+
+def deliver(kafka: KafkaSettings, *deliveries: Delivery) -> None:
+    """Put deliveries on their lane, as the router does."""
+    writer = Writer(kafka, "tests", on_fatal=print)
+    acked: list[int] = []
+    for d in deliveries:
+        produce_delivery(
+            writer, Codec(), d, payload_hash(d.event), None, PARTITIONS,
+            lambda ack: acked.append(ack.offset),
+        )  # fmt: skip
+    assert writer.close()
+    assert len(acked) == len(deliveries)
+
+
+@pytest.fixture
+def start(kafka: KafkaSettings) -> Iterator[Start]:
+    """Starts a deliverer; all are ended with the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_one(die_at: str = "") -> "subprocess.Popen[bytes]":
+        environ = os.environ | {
+            "HOOKSTREAM_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "HOOKSTREAM_KAFKA_TOPIC_PREFIX": kafka.topic_prefix,
+            "HOOKSTREAM_KAFKA_GROUP_PREFIX": kafka.group_prefix,
+            "HOOKSTREAM_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_MS),
+            "HOOKSTREAM_SEAL_KEYS": "00" * 32,
+            "HOOKSTREAM_EGRESS_ALLOW": "127.0.0.0/8",
+            "DIE_AT": die_at,
+        }
+        command = [sys.executable, "-m", "tests.run_service", "deliverer"]
+        started.append(subprocess.Popen(command, env=environ))
+        return started[-1]
+
+    yield start_one
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def outcomes(kafka: KafkaSettings, result: str | None = None) -> list[Outcome]:
+    found = [s.value for s in read_all(kafka, OUTCOMES)]
+    return [o for o in found if isinstance(o, Outcome) and result in (None, o.result)]
+
+
+def all_done(kafka: KafkaSettings, hook: Webhook, count: int) -> bool:
+    """Whether the group has committed `count` deliveries of this lane, with nothing left open."""
+    at = committed(kafka, "deliverer", DELIVERIES, PARTITIONS)[
+        lane_partition(hook.lane, PARTITIONS)
+    ]
+    return at is not None and at.offset == count and not at.done
+
+
+def successors(kafka: KafkaSettings) -> list[Seen]:
+    return read_all(kafka, RETRY)
+
+
+def test_a_delivery_is_sent_once_and_its_offset_is_committed(
+    kafka: KafkaSettings, receiver: Receiver, start: Start
+) -> None:
+    hook = webhook(receiver)
+    put(kafka, hook)
+    deliver(kafka, *(delivery(hook, n) for n in range(50)))
+    start()
+    wait_until(lambda: all_done(kafka, hook, 50), WITHIN_S)
+    assert Counter(receiver.ids()) == Counter(f"evt_{n}" for n in range(50))
+    assert [o.result for o in outcomes(kafka)] == ["succeeded"] * 50
+
+
+@pytest.mark.parametrize("step", ["outcome acknowledged", "successor acknowledged"])
+def test_killed_between_two_steps_nothing_is_sent_again_and_the_chain_goes_on(
+    kafka: KafkaSettings, receiver: Receiver, start: Start, step: str
+) -> None:
+    receiver.rule = lambda _, __: (500, {})
+    hook = webhook(receiver)
+    put(kafka, hook)
+    deliver(kafka, delivery(hook, 1))
+    assert start(f"{step}:1").wait(WITHIN_S) == -signal.SIGKILL
+    start()
+    wait_until(lambda: all_done(kafka, hook, 1), WITHIN_S)
+    assert receiver.ids() == ["evt_1"]
+    assert [(o.turn, o.result) for o in outcomes(kafka)] == [(1, "retrying")]
+    twins = successors(kafka)
+    assert len(twins) == (1 if step == "outcome acknowledged" else 2)
+    assert {t.raw for t in twins} == {twins[0].raw}
+    following = twins[0].value
+    assert isinstance(following, Delivery)
+    assert (following.turn, len(following.attempts), following.reason) == (2, 1, "http_500")
+    assert following.due_at_ms == outcomes(kafka)[0].next_due_at_ms
+
+
+def test_two_crashes_in_a_row_behind_one_hung_record_repeat_only_the_hung_one(
+    kafka: KafkaSettings, receiver: Receiver, start: Start
+) -> None:
+    """What finished behind a slow record stays finished, however often the owner dies."""
+
+    def rule(got: Got, _: int) -> Answer | None:
+        return None if got.id == "evt_0" and not receiver.released.is_set() else (200, {})
+
+    receiver.rule = rule
+    hung = webhook(receiver, "/hung")
+    good = [webhook(receiver, f"/good{n}") for n in range(1, 200)]
+    put(kafka, hung, *good)
+    deliver(kafka, delivery(hung, 0), *(delivery(g, n) for n, g in enumerate(good, 1)))
+    for crash in (1, 2):
+        process = start()
+        wait_until(lambda: len(set(receiver.ids())) == 200, WITHIN_S)
+        wait_until(lambda c=crash: receiver.ids("/hung") == ["evt_0"] * c, WITHIN_S)
+        wait_until(lambda: len(outcomes(kafka, "succeeded")) == 199, WITHIN_S)
+        process.kill()
+        process.wait()
+    receiver.released.set()
+    start()
+    wait_until(lambda: all_done(kafka, hung, 200), WITHIN_S)
+    assert Counter(receiver.ids()) == Counter(f"evt_{n}" for n in range(1, 200)) + Counter(evt_0=3)
+
+
+def test_stopped_for_a_moment_it_goes_on_as_if_nothing_had_been(
+    kafka: KafkaSettings, receiver: Receiver, start: Start
+) -> None:
+    receiver.rule = lambda _, __: (200, {}) if receiver.released.is_set() else None
+    hook = webhook(receiver)
+    put(kafka, hook)
+    deliver(kafka, delivery(hook, 1))
+    process = start()
+    wait_until(lambda: receiver.got, WITHIN_S)
+    _stop_for(process, 4.0, receiver.released.set)
+    wait_until(lambda: all_done(kafka, hook, 1), WITHIN_S)
+    assert receiver.ids() == ["evt_1"]
+    assert [o.result for o in outcomes(kafka)] == ["succeeded"]
+
+
+def test_stopped_till_another_took_over_what_it_had_open_is_superseded(
+    kafka: KafkaSettings, receiver: Receiver, start: Start
+) -> None:
+    """The late answer of the one that stood still must not settle what is another's by now."""
+    receiver.rule = lambda _, before: None if before == 0 else (200, {})
+    hook = webhook(receiver)
+    put(kafka, hook)
+    deliver(kafka, delivery(hook, 1))
+    process = start()
+    wait_until(lambda: receiver.got, WITHIN_S)
+    process.send_signal(signal.SIGSTOP)
+    start()
+    wait_until(lambda: outcomes(kafka, "succeeded"), WITHIN_S)
+    receiver.released.set()
+    process.send_signal(signal.SIGCONT)
+    wait_until(lambda: outcomes(kafka, "superseded"), WITHIN_S)
+    wait_until(lambda: all_done(kafka, hook, 1), WITHIN_S)
+    assert receiver.ids() == ["evt_1"] * 2
+    assert len(outcomes(kafka, "succeeded")) == 1
+
+
+def test_a_group_whose_offsets_are_gone_sends_nothing(
+    kafka: KafkaSettings, receiver: Receiver, start: Start
+) -> None:
+    """Otherwise a week of deliveries would be sent again."""
+    hook = webhook(receiver)
+    put(kafka, hook)
+    deliver(kafka, delivery(hook, 1))
+    process = start()
+    wait_until(lambda: all_done(kafka, hook, 1), WITHIN_S)
+    process.terminate()
+    assert process.wait(WITHIN_S) == 0
+    admin = AdminClient(kafka.client("tests"))
+    group = f"{kafka.group_prefix}deliverer"
+    for deleted in admin.delete_consumer_groups([group]).values():
+        deleted.result(10)
+    assert start().wait(WITHIN_S) == 1
+    assert receiver.ids() == ["evt_1"]
+
+
+def test_the_same_event_twice_is_the_same_delivery(
+    kafka: KafkaSettings, receiver: Receiver, start: Start
+) -> None:
+    hook = webhook(receiver)
+    put(kafka, hook)
+    deliver(kafka, delivery(hook, 1), delivery(hook, 1), delivery(hook, 1))
+    process = start()
+    wait_until(lambda: all_done(kafka, hook, 3), WITHIN_S)
+    process.terminate()
+    process.wait(WITHIN_S)
+    deliver(kafka, delivery(hook, 1))
+    start()
+    wait_until(lambda: all_done(kafka, hook, 4), WITHIN_S)
+    assert receiver.ids() == ["evt_1"]
+    assert len(outcomes(kafka)) == 1
+
+
+def test_an_event_id_that_comes_again_with_another_payload_is_not_sent(
+    kafka: KafkaSettings, receiver: Receiver, start: Start
+) -> None:
+    hook = webhook(receiver)
+    put(kafka, hook)
+    deliver(kafka, delivery(hook, 1), delivery(hook, 1, b'{"n":2}'))
+    start()
+    wait_until(lambda: all_done(kafka, hook, 2), WITHIN_S)
+    assert [g.body for g in receiver.got if b'"n":2' in g.body] == []
+    assert sorted(o.result for o in outcomes(kafka)) == ["conflict", "succeeded"]
+
+
+def _stop_for(
+    process: "subprocess.Popen[bytes]", seconds: float, meanwhile: Callable[[], None]
+) -> None:
+    process.send_signal(signal.SIGSTOP)
+    meanwhile()
+    time.sleep(seconds)  # how long it stands still is what is tested
+    process.send_signal(signal.SIGCONT)
