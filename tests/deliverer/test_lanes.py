@@ -206,7 +206,7 @@ def test_all_that_is_put_off_goes_out_in_the_end_within_few_deferrals() -> None:
 def test_a_rate_is_kept_to_the_letter_and_used() -> None:
     """M2: by send times; backlog booked once."""
     world = World(Lanes(100, MB), {"a": 5, "b": 5})
-    shared = {"rate_per_s": 10.0, "lane": "int_1"}
+    shared: dict[str, Any] = {"rate_per_s": 10.0, "lane": "int_1"}
     for n in range(300):
         turn = a_turn("ab"[n % 2], **shared)
         turn.delivery = a_delivery(id=f"del_{n}", lane="int_1")

@@ -253,7 +253,7 @@ async def test_certificates(
 
 async def test_a_receiver_that_speaks_no_tls() -> None:
     async with receiving(answering(OK)) as receiver, sending() as sender:
-        answer = await sender.send(a_request(receiver.url("https")), 2000)
+        answer = await sender.send(a_request(receiver.url("https")), 500)
     assert answer.error in {"tls", "connection_lost", "timeout_answer"}
 
 

@@ -4,12 +4,11 @@ A group is a frozen pydantic model with `extra="forbid"` and a class variable `s
 the package that it steers. One environment is shared by all services, so each names the groups of
 all (`known`) and reads its own; a name that belongs to none of them is an error, not a surprise.
 
-We map names ourselves rather than by pydantic-settings, which lets a mistyped section pass and
-speaks of `kafka.x` where a person has to change HOOKSTREAM_KAFKA_X.
+pydantic-settings reads the variables. Around it stands what it does not do: refuse a mistyped
+section, and speak of HOOKSTREAM_KAFKA_X where it says `kafka.x`.
 """
 
 import collections.abc
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -17,6 +16,8 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_settings import EnvSettingsSource
+from pydantic_settings.sources.utils import parse_env_vars
 
 PREFIX = "HOOKSTREAM_"
 LISTS = (list, tuple, set, frozenset, collections.abc.Sequence)
@@ -48,18 +49,40 @@ class Environment:
 
     def read(self, group: type[Group]) -> Group:
         """The group, filled. An empty variable counts as not set. SettingsError names variables."""
-        raw = {
-            field: self._values[name]
-            for name, field in variables(group).items()
-            if self._values.get(name)
-        }
+        names = variables(group)
+        raw = {names[n]: self._values[n] for n in names if self._values.get(n)}
         try:
-            return group.model_validate(
-                {name: _parse(value, group.model_fields[name]) for name, value in raw.items()}
-            )
+            return group.model_validate(_Variables(group, self._values)())
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)
             raise SettingsError([_problem(group, raw, dict(d)) for d in details]) from None
+
+
+class _Variables(EnvSettingsSource):
+    """pydantic-settings' reader, over the mapping it is given. Lists are separated by commas."""
+
+    def __init__(self, group: type[BaseModel], values: Mapping[str, str]) -> None:
+        self._given = {name.lower(): value for name, value in values.items()}
+        section: str = group.section  # type: ignore[attr-defined]
+        prefix = f"{PREFIX}{section}_".lower()
+        super().__init__(
+            group,  # type: ignore[arg-type]
+            env_prefix=prefix,
+            env_ignore_empty=True,
+            case_sensitive=False,
+        )
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return parse_env_vars(self._given, ignore_empty=True)
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Lists by commas, mappings as JSON; what is neither is left to the group to refuse."""
+        if any(kind in LISTS for kind in _kinds(field.annotation)):
+            return [item.strip() for item in value.split(",") if item.strip()]
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
 
 
 def variables(group: type[BaseModel]) -> dict[str, str]:
@@ -75,19 +98,6 @@ def _is_link(name: str, value: str) -> bool:
 def _unknown(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, known, n=1, cutoff=0.0)
     return f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
-
-
-def _parse(value: str, field: FieldInfo) -> Any:
-    """Lists are separated by commas, mappings are JSON; all else is left to pydantic."""
-    kinds = _kinds(field.annotation)
-    if any(kind in LISTS for kind in kinds):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    if dict in kinds or collections.abc.Mapping in kinds:
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _kinds(annotation: Any) -> set[Any]:
