@@ -10,14 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 
-import psutil
-
 from hookstream.embedded.child import Child, EmbeddedError, tail
 from hookstream.embedded.ports import HOST
+from services.cli.folder import FOLDER_SETTING, runs
 
 READY_S = 40.0
-FOLDER_SETTING = "HOOKSTREAM_UP_DATA_DIR"
-"""Every service of a system has it in its environment: so leftovers are known by their folder."""
 _POLL_S = 0.05
 _PROBE_S = 1.0
 
@@ -26,18 +23,18 @@ class Service:
     """`hookstream <name>` with these settings. Its output goes to `logs/<name>.log`."""
 
     def __init__(self, name: str, data_dir: Path, health_port: int, env: Mapping[str, str]) -> None:
+        """`env` is read at each start."""
         self.name = name
         self.wanted = False
         """Whether it should be running now."""
         self._folder = data_dir
         self._health_port = health_port
-        self._env = {**env, FOLDER_SETTING: str(data_dir)}
-        self._env["HOOKSTREAM_PROCESS_HEALTH_PORT"] = str(health_port)
+        self._env = env
         self._log = data_dir / "logs" / f"{name}.log"
         run = data_dir / "run" / name
         run.mkdir(parents=True, exist_ok=True)
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        self._child = Child(run, self._is_ours, self._log)
+        self._child = Child(run, lambda process: runs(process, name, data_dir), self._log)
 
     def pids(self) -> list[int]:
         """Its processes; empty when it does not run."""
@@ -50,7 +47,11 @@ class Service:
             self._log.replace(self._log.with_suffix(".log.1"))
         self._child.claim()
         command = [sys.executable, "-m", "services.cli.main", self.name]
-        self._child.spawn(command, self._env, cwd="/")
+        own = {
+            FOLDER_SETTING: str(self._folder),
+            "HOOKSTREAM_PROCESS_HEALTH_PORT": str(self._health_port),
+        }
+        self._child.spawn(command, {**self._env, **own}, cwd="/")
         self.wanted = True
 
     def wait_until_ready(self, within_s: float = READY_S) -> None:
@@ -101,8 +102,3 @@ class Service:
             return error.code, error.read().decode()
         except OSError:
             return 0, ""
-
-    def _is_ours(self, process: psutil.Process) -> bool:
-        if process.cmdline()[-3:] != ["-m", "services.cli.main", self.name]:
-            return False
-        return process.environ().get(FOLDER_SETTING) == str(self._folder)

@@ -41,8 +41,13 @@ def known() -> list[type[BaseModel]]:
     Found, not listed: whatever class in a service's `settings.py` has a section is one.
     """
     modules = [*_SHARED, *(f"services.{name}.settings" for name in SERVICES)]
-    found = {group for name in modules if find_spec(name) for group in _groups(import_module(name))}
+    found = {group for name in modules if _is_there(name) for group in _groups(import_module(name))}
     return [UpSettings, *sorted(found, key=lambda group: group.__name__)]
+
+
+def _is_there(module: str) -> bool:
+    package = module.rpartition(".")[0]
+    return find_spec(package) is not None and find_spec(module) is not None
 
 
 def _groups(module: Any) -> list[type[BaseModel]]:

@@ -5,7 +5,8 @@ import hmac
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from msgspec import Struct
 
 from hookstream.model.records import Role
@@ -15,6 +16,9 @@ from services.console.problems import Problem
 
 ROLES: tuple[Role, ...] = ("producer", "viewer", "editor", "admin")
 """Each may all that those before it may."""
+
+_BEARER = HTTPBearer(auto_error=False)
+_PLAIN = APIKeyHeader(name="X-API-KEY", auto_error=False)
 
 
 class Caller(Struct, frozen=True):
@@ -42,9 +46,13 @@ def hashed(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def caller(request: Request, console: ConsoleDep) -> Caller:
+def caller(
+    console: ConsoleDep,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    plain: Annotated[str | None, Security(_PLAIN)],
+) -> Caller:
     """Whose key came with the request. 401 without a valid one."""
-    secret = _secret(request)
+    secret = (bearer.credentials if bearer else plain or "").strip()
     if not secret:
         hint = "send Authorization: Bearer <key>, or X-API-KEY: <key>"
         raise Problem(401, "key_missing", "no API key came with the request", hint=hint)
@@ -82,13 +90,6 @@ Viewer = Annotated[Caller, Depends(needs("viewer"))]
 Editor = Annotated[Caller, Depends(needs("editor"))]
 Admin = Annotated[Caller, Depends(needs("admin"))]
 Operator = Annotated[Caller, Depends(operator)]
-
-
-def _secret(request: Request) -> str:
-    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and bearer.strip():
-        return bearer.strip()
-    return request.headers.get("x-api-key", "").strip()
 
 
 def _is_operator(console: Console, secret: str) -> bool:

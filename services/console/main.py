@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import uvicorn
 
 from hookstream.process.run import Context
+from hookstream.process.sealing import SealSettings
+from hookstream.process.settings import SettingsError
 from hookstream.store.migrate import DatabaseError, migrate
 from hookstream.store.pool import open_pool
 from hookstream.store.published import Published
 from hookstream.store.settings import PostgresSettings
 from services.console.app import build
 from services.console.context import Console
-from services.console.settings import ConsoleSettings, SealSettings
+from services.console.settings import ConsoleSettings
 
 SETTINGS = (ConsoleSettings, SealSettings, PostgresSettings)
 """The groups it reads."""
@@ -39,9 +42,10 @@ async def main(stop: asyncio.Event, context: Context) -> None:
     read = context.environment.read
     settings = read(ConsoleSettings)
     context.health.not_ready(_DATABASE, "does not answer yet")
+    listening = _listening(settings)
     async with open_console(settings, read(SealSettings), read(PostgresSettings)) as console:
         server = _Server(_config(console))
-        serving = asyncio.create_task(server.serve())
+        serving = asyncio.create_task(server.serve([listening]))
         watching = asyncio.create_task(_tell_ready(console, context))
         stopping = asyncio.create_task(stop.wait())
         context.health.started()
@@ -88,12 +92,18 @@ async def _tell_ready(console: Console, context: Context) -> None:
     context.health.ready(_DATABASE)
 
 
+def _listening(settings: ConsoleSettings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as error:
+        place = f"{settings.host}:{settings.port}"
+        problem = f"HOOKSTREAM_CONSOLE_PORT: {place} cannot be used ({error.strerror})"
+        raise SettingsError([problem]) from error
+
+
 def _config(console: Console) -> uvicorn.Config:
-    settings = console.settings
     return uvicorn.Config(
         build(console),
-        host=settings.host,
-        port=settings.port,
         http="httptools",
         loop="none",
         lifespan="off",

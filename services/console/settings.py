@@ -1,18 +1,14 @@
-"""How the console is reached, and the keys that seal what it saves."""
+"""How the console is reached and what it allows."""
 
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from hookstream.model.seal import Keys, parse_keys
-
-_FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
 
 class ConsoleSettings(BaseModel):
     """HOOKSTREAM_CONSOLE_…: management API and pages."""
 
-    model_config = _FROZEN
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     section: ClassVar[str] = "console"
 
     host: str = "127.0.0.1"
@@ -32,22 +28,3 @@ class ConsoleSettings(BaseModel):
         if key is not None and len(key.get_secret_value()) < 24:
             raise ValueError("is shorter than 24 characters: make one with `openssl rand -hex 24`")
         return key
-
-
-class SealSettings(BaseModel):
-    """HOOKSTREAM_SEAL_…: keys for secrets and private headers. The first seals, all open."""
-
-    model_config = _FROZEN
-    section: ClassVar[str] = "seal"
-
-    keys: SecretStr
-
-    @field_validator("keys")
-    @classmethod
-    def _are_keys(cls, keys: SecretStr) -> SecretStr:
-        parse_keys(keys.get_secret_value())
-        return keys
-
-    def parsed(self) -> Keys:
-        """The keys, ready to seal with."""
-        return parse_keys(self.keys.get_secret_value())

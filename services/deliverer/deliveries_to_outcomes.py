@@ -11,11 +11,13 @@ from typing import cast
 
 from hookstream.model.ids import payload_hash
 from hookstream.model.records import Delivery
+from hookstream.model.request import OutgoingRequest
 from hookstream.stream.loop import Handler
 from hookstream.stream.record import Assignment, Record
 from hookstream.stream.settled import Settled, Step
 from hookstream.stream.tail import Tail, TailEntry
 from services.deliverer.admit import Cancel, Go, Plan, Wait
+from services.deliverer.answer import Answer
 from services.deliverer.ending import Ending, after_answer, without_request
 from services.deliverer.judge import judge
 from services.deliverer.lanes import Decided, Lanes
@@ -27,8 +29,11 @@ from services.deliverer.webhooks import Webhooks
 
 MOST_OPEN = 20_000
 """Turns begun and not settled, waiting ones included."""
+MOST_AHEAD = 1_000
+"""Records read and not yet looked at: more would keep the asyncio thread from its sockets."""
 _TICK_S = 0.1
 _CLOSE_S = 2.0
+_OUT_OF_SOCKETS_S = 0.5
 logger = logging.getLogger(__name__)
 
 
@@ -93,7 +98,8 @@ class Deliverer(Handler):
         self._aio.call_soon_threadsafe(self._take, records)
 
     def full(self) -> bool:
-        return self._lanes.is_full or self._open + self._handed - self._taken >= MOST_OPEN
+        ahead = self._handed - self._taken
+        return self._lanes.is_full or ahead >= MOST_AHEAD or self._open >= MOST_OPEN
 
     def turned(self) -> None:
         self.on_turn()
@@ -173,15 +179,13 @@ class Deliverer(Handler):
     async def _send(self, passage: Passage) -> None:
         webhook, delivery = passage.turn.webhook, passage.delivery
         try:
-            span = passage.begin_request()
-            outgoing = self._request_of(webhook, delivery, self._clock_ms(), span.traceparent)
-            answer = await self._sender.send(outgoing, webhook.policy.deadline_ms)
+            traceparent = passage.begin_request().traceparent
+            outgoing = self._request_of(webhook, delivery, self._clock_ms(), traceparent)
+            answer = await self._answer(outgoing, webhook.policy.deadline_ms)
         except Unsendable as error:
             self._follow_all(self._lanes.finished(passage.turn, None, self._clock_ms()))
-            self._end(
-                passage,
-                Ending(result="failed", reason="unsendable", error_detail=str(error)),
-            )
+            detail = str(error)
+            self._end(passage, Ending(result="failed", reason="unsendable", error_detail=detail))
             return
         now_ms = self._clock_ms()
         passage.end_request(answer.status, answer.error)
@@ -189,6 +193,15 @@ class Deliverer(Handler):
         self._follow_all(self._lanes.finished(passage.turn, answer, now_ms))
         verdict = judge(webhook.policy, delivery, answer, now_ms)
         self._end(passage, after_answer(answer, verdict))
+
+    async def _answer(self, outgoing: OutgoingRequest, deadline_ms: int) -> Answer:
+        """Having no socket left is this machine's fault and no attempt: wait, and send then."""
+        while True:
+            try:
+                return await self._sender.send(outgoing, deadline_ms)
+            except OutOfSockets:
+                logger.warning("out of sockets: raise the limit on open files, or lower the slots")
+                await asyncio.sleep(_OUT_OF_SOCKETS_S)
 
     def _end(self, passage: Passage, ending: Ending) -> None:
         """Settle the turn; after a stall, only once the group has confirmed us (once.md 5)."""

@@ -10,6 +10,7 @@ import httpx2
 from hookstream.model.errors import FAULTS, ErrorKind
 from hookstream.model.request import OutgoingRequest
 from services.deliverer.answer import Answer
+from services.deliverer.deadline import Deadline
 from services.deliverer.faults import foreign_kind
 from services.deliverer.transport import TARGET, AnswerStream, Body, RawHeaders, parsed
 
@@ -35,7 +36,7 @@ class Sender:
         """
         exchange = _Exchange(int(self._clock() * 1000), asyncio.get_running_loop().time)
         try:
-            async with asyncio.timeout(deadline_ms / 1000):
+            with Deadline(deadline_ms / 1000):
                 await exchange.run(self._transport, _request(outgoing))
         except TimeoutError:
             return exchange.ended("timeout_answer")
@@ -128,13 +129,18 @@ def _url(url: str) -> httpx2.URL:
 
 
 def _kept(raw: list[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    kept = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+    kept = [(_name(name), value.decode("latin-1")) for name, value in raw]
     room = _KEPT_HEADERS
     for index, (name, value) in enumerate(kept):
         room -= len(name) + len(value)
         if room < 0:
             return tuple(kept[:index])
     return tuple(kept)
+
+
+@lru_cache(maxsize=4096)
+def _name(name: bytes) -> str:
+    return name.decode("latin-1")
 
 
 def _retry_after(raw: list[tuple[bytes, bytes]]) -> str | None:

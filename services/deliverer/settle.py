@@ -9,12 +9,11 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from hookstream.stream.deliveries import delivery_headers, produce_delivery
-
 from hookstream.model.records import UNSETTLED, Delivery, Outcome
 from hookstream.process import tracing
 from hookstream.stream.codec import Codec
 from hookstream.stream.dead import DeadLetters
+from hookstream.stream.deliveries import delivery_headers, produce_delivery
 from hookstream.stream.settled import Settlement
 from hookstream.stream.tail import settlement_headers
 from hookstream.stream.topics import OUTCOMES, RETRY

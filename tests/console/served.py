@@ -12,11 +12,12 @@ import uvicorn
 from pydantic import SecretStr
 
 from hookstream.model.seal import Keys
+from hookstream.process.sealing import SealSettings
 from hookstream.store.settings import PostgresSettings
 from services.console.app import build
 from services.console.context import Console
 from services.console.main import open_console
-from services.console.settings import ConsoleSettings, SealSettings
+from services.console.settings import ConsoleSettings
 
 OPERATOR = "operator-key-of-these-tests-0123456789"
 SEALING = "00112233445566778899aabbccddeeff" * 2

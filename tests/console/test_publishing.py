@@ -9,12 +9,13 @@ from time import monotonic
 
 import httpx2
 import psycopg
+import pytest
 from psycopg import sql
 
 from hookstream.embedded.postgres import EmbeddedPostgres
 from hookstream.process.health import Health
 from hookstream.process.run import Context
-from hookstream.process.settings import Environment
+from hookstream.process.settings import Environment, SettingsError
 from hookstream.store import outbox
 from hookstream.store.outbox import Holder
 from services.console.main import SETTINGS, main
@@ -155,3 +156,16 @@ async def _answered(url: str) -> httpx2.Response:
                 return await client.get("/v1/workspaces")
             except httpx2.TransportError:
                 await asyncio.sleep(0.05)
+
+
+async def test_a_port_in_use_is_told_by_the_setting_to_change(database: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environ = {
+            "HOOKSTREAM_POSTGRES_DSN": database,
+            "HOOKSTREAM_CONSOLE_PORT": str(taken.getsockname()[1]),
+            "HOOKSTREAM_SEAL_KEYS": SEALING,
+        }
+        environment = Environment(environ, SETTINGS)
+        context = Context(environment, None, Health(), _NoTelemetry())  # type: ignore[arg-type]
+        with pytest.raises(SettingsError, match="HOOKSTREAM_CONSOLE_PORT: 127.0.0.1:"):
+            await main(asyncio.Event(), context)

@@ -1,0 +1,110 @@
+"""Events to Kafka: encoded, keyed, traced; answered once the broker has them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from hookstream.model.records import Event
+from hookstream.process import tracing
+from hookstream.stream.codec import Codec
+from hookstream.stream.topics import EVENTS
+from hookstream.stream.writer import Ack, Answer, Full, Refused, Writer
+from services.ingest.problems import Problem, unknown
+
+ACK_TIMEOUT_MS = 9_000
+"""librdkafka looks for what is overdue once a second: the answer comes within ten."""
+TOO_LARGE = Refused.TOO_LARGE
+_ATTRIBUTES = tracing.messaging("send", "send", EVENTS)
+_NO = Ack(-1, Refused.PURGED)
+
+
+class Acks:
+    """The broker's answers for the events of one request; `all` is done when none is missing."""
+
+    __slots__ = ("_left", "all", "answers")
+
+    def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.answers: list[Ack] = [_NO] * count
+        self.all: asyncio.Future[None] = loop.create_future()
+        self._left = count
+
+    def answered(self, number: int, ack: Ack) -> None:
+        """The broker has answered for one event."""
+        self.answers[number] = ack
+        self._left -= 1
+        if not self._left and not self.all.done():
+            self.all.set_result(None)
+
+
+class Publisher:
+    """Puts events on the events topic. On the event loop's thread alone."""
+
+    def __init__(self, writer: Writer, codec: Codec, max_waiting: int, ratio: float) -> None:
+        self._writer = writer
+        self._codec = codec
+        self._max_waiting = max_waiting
+        self._ratio = ratio
+        self._loop = asyncio.get_running_loop()
+        self.accepted = 0
+        self.unknown = 0
+
+    def __len__(self) -> int:
+        """Events that wait for the broker's answer."""
+        return len(self._writer)
+
+    async def publish(self, events: Sequence[Event], trace: bytes | None) -> list[Problem | None]:
+        """For each event None once Kafka has it for certain, else what to answer.
+
+        trace: the request's traceparent; without one each event begins a trace of its own.
+        """
+        acks = Acks(len(events), self._loop)
+        for number, event in enumerate(events):
+            self._send(event, trace, acks, number)
+        await acks.all
+        return [self._told(e, a) for e, a in zip(events, acks.answers, strict=True)]
+
+    def _send(self, event: Event, trace: bytes | None, acks: Acks, number: int) -> None:
+        span = self._span(trace)
+
+        def answered(ack: Ack) -> None:
+            if span.recording:
+                span.end(ack.refused.value if ack.refused else None)
+            acks.answered(number, ack)
+
+        if len(self._writer) >= self._max_waiting:
+            return answered(_NO)
+        try:
+            self._writer.produce(
+                EVENTS,
+                self._codec.encode(event),
+                answered,
+                key=f"{event.workspace}/{event.subject or event.id}",
+                headers=[("traceparent", span.traceparent)],
+            )
+        except Full:
+            answered(_NO)
+
+    def _span(self, trace: bytes | None) -> tracing.Span:
+        if trace is not None:
+            return tracing.span("send events", tracing.PRODUCER, trace, attributes=_ATTRIBUTES)
+        new = tracing.new_traceparent(self._ratio)
+        return tracing.root_span("send events", tracing.PRODUCER, new, attributes=_ATTRIBUTES)
+
+    def _told(self, event: Event, ack: Ack) -> Problem | None:
+        if ack.refused is None:
+            self.accepted += 1
+            return None
+        if ack.refused is TOO_LARGE:
+            detail = "data is larger than Kafka takes here"
+            return Problem(413, "too_large", detail, field="data", event=event.id)
+        self.unknown += 1
+        return unknown(event.id)
+
+
+def handing_over(loop: asyncio.AbstractEventLoop) -> Callable[[Sequence[Answer]], None]:
+    """Has the loop called once for all answers of a poll, from the thread that polls."""
+
+    def run_all(answers: Sequence[Answer]) -> None:
+        for on_ack, ack in answers:
+            on_ack(ack)
+
+    return lambda answers: loop.call_soon_threadsafe(run_all, answers) and None

@@ -1,0 +1,46 @@
+"""A deadline ends what waits, and hides no cancellation of anybody else's."""
+
+import asyncio
+
+import pytest
+
+from services.deliverer.deadline import Deadline
+
+
+async def test_what_waits_past_it_ends_and_the_task_goes_on() -> None:
+    with pytest.raises(TimeoutError), Deadline(0.01):
+        await asyncio.Event().wait()
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    await asyncio.sleep(0)
+
+
+async def test_what_ends_in_time_hears_nothing_of_it() -> None:
+    with Deadline(0.01):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.02)
+
+
+async def test_an_error_within_passes_through() -> None:
+    with pytest.raises(KeyError), Deadline(1):
+        raise KeyError
+
+
+async def test_a_cancellation_from_outside_stays_one() -> None:
+    async def wait() -> None:
+        with Deadline(0.01):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                task.cancel()  # somebody else, at the same moment
+                raise
+
+    task = asyncio.ensure_future(wait())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    task = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
