@@ -19,6 +19,7 @@ from hookstream.stream.tail import Tail, TailEntry
 from services.deliverer.admit import Cancel, Go, Plan, Wait
 from services.deliverer.answer import Answer
 from services.deliverer.ending import Ending, after_answer, without_request
+from services.deliverer.faults import OutOfSockets
 from services.deliverer.judge import judge
 from services.deliverer.lanes import Decided, Lanes
 from services.deliverer.passage import Passage
@@ -78,7 +79,6 @@ class Deliverer(Handler):
         self._open = 0
         self._held: list[Callable[[], None]] = []
         self.steady: Callable[[], bool] = lambda: True
-        self.on_turn: Callable[[], None] = lambda: None
 
     # -- on the loop's thread -------------------------------------------------------------------
 
@@ -100,9 +100,6 @@ class Deliverer(Handler):
     def full(self) -> bool:
         ahead = self._handed - self._taken
         return self._lanes.is_full or ahead >= MOST_AHEAD or self._open >= MOST_OPEN
-
-    def turned(self) -> None:
-        self.on_turn()
 
     def revoked(self, going: Sequence[Assignment], within_s: float) -> None:
         closing = self._close(going, within_s)

@@ -2,22 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from opentelemetry import metrics
 
 from hookstream.model.records import Outcome
 from hookstream.process.logs import Logs
-from hookstream.process.run import Context, in_thread
+from hookstream.process.run import Context
 from hookstream.process.sealing import SealSettings
-from hookstream.stream.dead import DeadLetters, Decoder
-from hookstream.stream.loop import Loop
-from hookstream.stream.open import announce_schemas, check_partitions, join_group, partitions
+from hookstream.process.streaming import Streaming
+from hookstream.stream.open import partitions
 from hookstream.stream.settings import KafkaSettings
-from hookstream.stream.table import Table
 from hookstream.stream.tail import read_tail
 from hookstream.stream.topics import DELIVERIES
-from hookstream.stream.writer import Answer, Writer
 from services.deliverer.connections import Connections
 from services.deliverer.deliveries_to_outcomes import Deliverer
 from services.deliverer.egress import Egress
@@ -31,7 +28,6 @@ from services.deliverer.webhooks import Webhooks
 
 SETTINGS = (KafkaSettings, SealSettings, DelivererSettings, EgressSettings)
 GROUP = "deliverer"
-_LOOP_MAX_AGE_S = 90.0
 _STOP_S = 18.0
 """What requests in flight get to end when the process stops."""
 _HELD_BYTES = 128 * 1024 * 1024
@@ -46,110 +42,49 @@ async def main(
     stop: asyncio.Event, context: Context, reached: Callable[[str], None] = lambda _: None
 ) -> None:
     """Deliver until `stop`; then end what is open within the budget."""
-    running = await Running.start(context, reached)
-    stopping = asyncio.create_task(stop.wait())
-    looping = asyncio.create_task(in_thread(GROUP, running.loop.run))
-    ticking = asyncio.create_task(running.deliverer.tick())
-    failed = asyncio.create_task(running.failed.wait())
-    tasks = {stopping, looping, ticking, failed}
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    running.loop.stop()
-    await looping
-    for task in tasks - {looping}:
-        task.cancel()
-    if ticking.done() and not ticking.cancelled():
-        ticking.result()
-    await running.close()
-    if running.reasons:
-        raise RuntimeError(running.reasons[0])
-
-
-class Running:
-    """A deliverer with all that it works with."""
-
-    def __init__(self, context: Context, reached: Callable[[str], None]) -> None:
-        read = context.environment.read
-        self._kafka, self._settings = read(KafkaSettings), read(DelivererSettings)
-        self._egress, self._keys = read(EgressSettings), read(SealSettings).parsed()
-        self._context, self._reached = context, reached
-        self._aio = asyncio.get_running_loop()
-        self.reasons: list[str] = []
-        self.failed = asyncio.Event()
-        self.deliverer: Deliverer
-        self.loop: Loop
-
-    @classmethod
-    async def start(cls, context: Context, reached: Callable[[str], None]) -> "Running":
-        """Everything made, nothing read yet. Raises what needs a person or a new process."""
-        running = cls(context, reached)
-        await in_thread("open", running._open)
-        running._wire()
-        context.health.started()
-        return running
-
-    def _open(self) -> None:
-        self._table = Table(self._kafka, "hookstream-deliverer-config")
-        self._table.catch_up()
-        check_partitions(self._kafka, self._table.config.topics)
-        self._writer = Writer(
-            self._kafka, "hookstream-deliverer", on_fatal=self._fail, dispatch=self._dispatch
+    streaming = Streaming(context, GROUP, {GROUP: [DELIVERIES]})
+    if await streaming.open(stop, answers_here=True):
+        streaming.table.follow()
+        sender = _sender(context)
+        deliverer = _deliverer(streaming, context, sender, reached)
+        loop = streaming.loop(
+            GROUP, deliverer, stop_within_s=_STOP_S, max_records=20_000, max_bytes=_HELD_BYTES
         )
-        announce_schemas(self._table, self._writer)
-        join_group(self._kafka, self._table, self._writer, GROUP, DELIVERIES)
-        self._table.follow()
-
-    def _wire(self) -> None:
-        table, slots = self._table, self._settings.slots
-        dead = DeadLetters(self._writer, table.codec, lambda _: None)
-        connections = Connections(self._egress, Egress(self._egress.networks).open_socket, slots)
-        self._sender = Sender(AiohttpTransport(connections, self._egress.connect_timeout_s))
-        self.deliverer = Deliverer(
-            lanes=Lanes(slots, self._settings.waiting_mb * 1024 * 1024),
-            sender=self._sender,
-            webhooks=Webhooks(table),
-            request_of=RequestOf(self._keys),
-            settler=Settler(
-                self._writer,
-                table.codec,
-                dead,
-                partitions(table, DELIVERIES),
-                turn_log(self._context.logs),
-                self._reached,
-            ),
-            read_tail=lambda log_from: read_tail(self._kafka, log_from),
-            clock_ms=clock_ms,
-        )
-        self.loop = Loop(
-            self._kafka,
-            GROUP,
-            [DELIVERIES],
-            self.deliverer,
-            decoder=Decoder(table.codec, dead, table.catch_up),
-            stop_within_s=_STOP_S,
-            max_records=20_000,
-            max_bytes=_HELD_BYTES,
-        )
-        self.deliverer.steady = self.loop.steady
-        self._context.health.expect(GROUP, _LOOP_MAX_AGE_S)
-        self.deliverer.on_turn = lambda: self._context.health.beat(GROUP)
-
-    async def close(self) -> None:
-        """After the loop has ended."""
-        await self._sender.close()
-        await in_thread("close", self._writer.close)
-        await in_thread("close", self._table.close)
-
-    def _dispatch(self, answers: Sequence[Answer]) -> None:
-        self._aio.call_soon_threadsafe(_call_each, answers)
-
-    def _fail(self, reason: str) -> None:
-        self.reasons.append(reason)
-        self._aio.call_soon_threadsafe(self.failed.set)
+        deliverer.steady = loop.steady
+        await streaming.run(stop, asyncio.create_task(deliverer.tick()))
+        await sender.close()
+    await streaming.close()
 
 
-def _call_each(answers: Sequence[Answer]) -> None:
-    for on_ack, ack in answers:
-        on_ack(ack)
+def _sender(context: Context) -> Sender:
+    egress = context.environment.read(EgressSettings)
+    slots = context.environment.read(DelivererSettings).slots
+    connections = Connections(egress, Egress(egress.networks).open_socket, slots)
+    return Sender(AiohttpTransport(connections, egress.connect_timeout_s))
+
+
+def _deliverer(
+    streaming: Streaming, context: Context, sender: Sender, reached: Callable[[str], None]
+) -> Deliverer:
+    read, table = context.environment.read, streaming.table
+    settings = read(DelivererSettings)
+    settler = Settler(
+        streaming.writer,
+        table.codec,
+        streaming.dead,
+        partitions(table, DELIVERIES),
+        turn_log(context.logs),
+        reached,
+    )
+    return Deliverer(
+        lanes=Lanes(settings.slots, settings.waiting_mb * 1024 * 1024),
+        sender=sender,
+        webhooks=Webhooks(table),
+        request_of=RequestOf(read(SealSettings).parsed()),
+        settler=settler,
+        read_tail=lambda log_from: read_tail(streaming.kafka, log_from),
+        clock_ms=clock_ms,
+    )
 
 
 def turn_log(logs: Logs) -> Callable[[Outcome], None]:

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 
 from starlette.types import Receive
 
-from services.ingest.problems import Problem, busy
+from services.ingest.problems import CLOSE, Problem, busy
 
 _SPILL = 1024 * 1024
 """How much of a body that is too long is still read, so that its sender can read the answer."""
-_CLOSE = ((b"connection", b"close"),)
 
 
 class Gone(Exception):
@@ -60,7 +59,7 @@ class Bodies:
                         del body[limit:]
         except TimeoutError:
             detail = f"the body did not arrive within {self._timeout_s:g} s"
-            raise Problem(408, "body_timeout", detail, field="body", headers=_CLOSE) from None
+            raise Problem(408, "body_timeout", detail, field="body", headers=CLOSE) from None
         if spilt or len(body) > limit:
             raise _too_large(limit)
         return bytes(body)
@@ -69,4 +68,4 @@ class Bodies:
 def _too_large(limit: int) -> Problem:
     detail = f"the body is more than the {limit} bytes allowed here"
     hint = "send fewer events at a time, or a reference to the data"
-    return Problem(413, "too_large", detail, field="body", hint=hint, headers=_CLOSE)
+    return Problem(413, "too_large", detail, field="body", hint=hint, headers=CLOSE)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hookstream.process.tracing import parse
-from services.ingest.problems import Problem
+from services.ingest.problems import CLOSE, Problem
 
 MAX_IDEMPOTENCY_KEY = 255
 _WANTED = frozenset(
@@ -60,4 +60,5 @@ def _idempotency_key(value: bytes) -> str:
         f"Idempotency-Key is not 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters",
         field="Idempotency-Key",
         hint="a UUID, or your own id of what happened",
+        headers=CLOSE,
     )

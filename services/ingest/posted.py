@@ -22,7 +22,7 @@ class Posted(Struct, forbid_unknown_fields=True):
     id: Text = UNSET
     source: Text = UNSET
     subject: Text = UNSET
-    created_at: Annotated[datetime, Meta(tz=True)] | None | UnsetType = UNSET
+    created_at: Annotated[datetime, Meta(tz=True)] | UnsetType | None = UNSET
     webhook: Text = UNSET
 
 

@@ -6,6 +6,10 @@ from typing import Any
 
 from hookstream.model.errors import Refusal
 
+Headers = tuple[tuple[bytes, bytes], ...]
+CLOSE: Headers = ((b"connection", b"close"),)
+_UNREAD = {401, 403, 405, 415}
+"""Answered before the body was read: what still comes of it must not be waited for."""
 _STATUS = {"too_large": 413, "unknown_workspace": 403}
 """Of a refusal's code, where it is not 422."""
 
@@ -22,11 +26,11 @@ class Problem(Exception):
         field: str = "",
         hint: str = "",
         event: str = "",
-        headers: tuple[tuple[bytes, bytes], ...] = (),
+        headers: Headers = (),
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.headers = headers
+        self.headers = headers + CLOSE if status in _UNREAD else headers
         given = {"field": field, "detail": detail, "hint": hint, "id": event}
         self._told = {"code": code} | {name: text for name, text in given.items() if text}
 

@@ -1,13 +1,13 @@
 """Events to Kafka: encoded, keyed, traced; answered once the broker has them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from hookstream.model.records import Event
 from hookstream.process import tracing
 from hookstream.stream.codec import Codec
 from hookstream.stream.topics import EVENTS
-from hookstream.stream.writer import Ack, Answer, Full, Refused, Writer
+from hookstream.stream.writer import Ack, Answer, Dispatch, Full, Refused, Writer
 from services.ingest.problems import Problem, unknown
 
 ACK_TIMEOUT_MS = 9_000
@@ -51,6 +51,10 @@ class Publisher:
         """Events that wait for the broker's answer."""
         return len(self._writer)
 
+    def new_trace(self) -> bytes:
+        """A traceparent for what came without one."""
+        return tracing.new_traceparent(self._ratio)
+
     async def publish(self, events: Sequence[Event], trace: bytes | None) -> list[Problem | None]:
         """For each event None once Kafka has it for certain, else what to answer.
 
@@ -58,13 +62,11 @@ class Publisher:
         """
         acks = Acks(len(events), self._loop)
         for number, event in enumerate(events):
-            self._send(event, trace, acks, number)
+            self._send(event, self._span(trace), acks, number)
         await acks.all
         return [self._told(e, a) for e, a in zip(events, acks.answers, strict=True)]
 
-    def _send(self, event: Event, trace: bytes | None, acks: Acks, number: int) -> None:
-        span = self._span(trace)
-
+    def _send(self, event: Event, span: tracing.Span, acks: Acks, number: int) -> None:
         def answered(ack: Ack) -> None:
             if span.recording:
                 span.end(ack.refused.value if ack.refused else None)
@@ -86,7 +88,7 @@ class Publisher:
     def _span(self, trace: bytes | None) -> tracing.Span:
         if trace is not None:
             return tracing.span("send events", tracing.PRODUCER, trace, attributes=_ATTRIBUTES)
-        new = tracing.new_traceparent(self._ratio)
+        new = self.new_trace()
         return tracing.root_span("send events", tracing.PRODUCER, new, attributes=_ATTRIBUTES)
 
     def _told(self, event: Event, ack: Ack) -> Problem | None:
@@ -100,11 +102,14 @@ class Publisher:
         return unknown(event.id)
 
 
-def handing_over(loop: asyncio.AbstractEventLoop) -> Callable[[Sequence[Answer]], None]:
+def handing_over(loop: asyncio.AbstractEventLoop) -> Dispatch:
     """Has the loop called once for all answers of a poll, from the thread that polls."""
 
     def run_all(answers: Sequence[Answer]) -> None:
         for on_ack, ack in answers:
             on_ack(ack)
 
-    return lambda answers: loop.call_soon_threadsafe(run_all, answers) and None
+    def hand_over(answers: Sequence[Answer]) -> None:
+        loop.call_soon_threadsafe(run_all, answers)
+
+    return hand_over

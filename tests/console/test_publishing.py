@@ -167,5 +167,5 @@ async def test_a_port_in_use_is_told_by_the_setting_to_change(database: str) -> 
         }
         environment = Environment(environ, SETTINGS)
         context = Context(environment, None, Health(), _NoTelemetry())  # type: ignore[arg-type]
-        with pytest.raises(SettingsError, match="HOOKSTREAM_CONSOLE_PORT: 127.0.0.1:"):
+        with pytest.raises(SettingsError, match="HOOKSTREAM_CONSOLE_PORT"):
             await main(asyncio.Event(), context)

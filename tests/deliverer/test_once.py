@@ -19,7 +19,7 @@ from hookstream.model.ids import delivery_id, payload_hash
 from hookstream.model.policy import Policy, Schedule, Signature
 from hookstream.model.records import Delivery, Event, Outcome, Webhook
 from hookstream.stream.codec import Codec
-from hookstream.stream.deliveries import lane_partition, produce_delivery
+from hookstream.stream.deliveries import partition_of_lane, produce_delivery
 from hookstream.stream.groups import committed
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import DELIVERIES, OUTCOMES, RETRY
@@ -108,7 +108,7 @@ def outcomes(kafka: KafkaSettings, result: str | None = None) -> list[Outcome]:
 def all_done(kafka: KafkaSettings, hook: Webhook, count: int) -> bool:
     """Whether the group has committed `count` deliveries of this lane, with nothing left open."""
     at = committed(kafka, "deliverer", DELIVERIES, PARTITIONS)[
-        lane_partition(hook.lane, PARTITIONS)
+        partition_of_lane(hook.lane.encode(), PARTITIONS)
     ]
     return at is not None and at.offset == count and not at.done
 

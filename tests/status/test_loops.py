@@ -1,65 +1,28 @@
 """status on a real broker and a real PostgreSQL: every record once, whoever goes away."""
 
 import asyncio
-import shutil
-import tempfile
 import threading
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from confluent_kafka import Producer
 from msgspec import Struct
 
-from hookstream.embedded.kafka import EmbeddedKafka
 from hookstream.embedded.postgres import EmbeddedPostgres
-from hookstream.model.records import Dead, TopicsNote
+from hookstream.model.records import Dead
 from hookstream.process.health import Health
 from hookstream.store import outbox
-from hookstream.stream import topics
 from hookstream.stream.codec import Codec
-from hookstream.stream.open import note
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
-from hookstream.stream.writer import Writer
 from services.status.main import Status
 from services.status.settings import StatusSettings
 from tests.status.samples import event, outcome, put_webhook, webhook
 
-PARTITIONS = 4
 WITHIN_S = 30.0
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[EmbeddedKafka]:
-    folder = Path(tempfile.mkdtemp(prefix="hookstream-status-kafka-"))
-    with EmbeddedKafka(folder) as kafka:
-        yield kafka
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def kafka(broker: EmbeddedKafka) -> KafkaSettings:
-    """Topics of our own, noted in config."""
-    prefix = f"t{uuid.uuid4().hex[:8]}."
-    settings = KafkaSettings(
-        bootstrap_servers=broker.bootstrap_servers,
-        topic_prefix=prefix,
-        group_prefix=prefix,
-        session_timeout_ms=6000,
-    )
-    wanted = [t for t in topics.topics(PARTITIONS, 1) if not t.name.startswith("retry")]
-    topics.apply(settings, wanted, 1)
-    table, writer = Table(settings, "test"), Writer(settings, "test", on_fatal=pytest.fail)
-    note(table, writer, TopicsNote(partitions={t.name: t.partitions for t in wanted}))
-    writer.close()
-    table.close()
-    return settings
 
 
 class Door:
@@ -134,18 +97,18 @@ async def test_records_become_rows_and_a_restart_adds_none(kafka: KafkaSettings,
 
 
 async def test_postgres_away_loses_nothing_and_work_goes_on_by_itself(
-    kafka: KafkaSettings, dsn: str, server: EmbeddedPostgres
+    kafka: KafkaSettings, dsn: str, postgres: EmbeddedPostgres
 ) -> None:
     door, health = Door(kafka), Health()
     async with running(kafka, dsn, health):
         door.sent(0, 200)
         await wait_until(lambda: counts(dsn)[:3] == (200, 200, 200))
         try:
-            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(postgres.stop)
             door.sent(200, 3000)
             await wait_until(lambda: {"outcomes", "events"} <= set(health.waiting()))
         finally:
-            await asyncio.to_thread(server.start)
+            await asyncio.to_thread(postgres.start)
         await wait_until(lambda: counts(dsn) == (3000, 3000, 3000, 0, 0))
         await wait_until(lambda: not health.waiting())
 

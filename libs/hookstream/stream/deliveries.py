@@ -1,4 +1,4 @@
-"""Deliveries on the wire: their headers, and the partition their lane belongs to."""
+"""Deliveries on their topic: the headers all copies bear, and the partition their lane owns."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -8,9 +8,11 @@ from hookstream.stream.codec import Codec
 from hookstream.stream.topics import DELIVERIES, partition_of
 from hookstream.stream.writer import Ack, Headers, Writer
 
+_LANES = 200_000
+
 
 def delivery_headers(delivery: Delivery, hash_: str, traceparent: bytes | None) -> Headers:
-    """What those who carry a delivery on need, without reading it: due, lane, identity, trace."""
+    """What retry and Settled need to know without decoding: identity, due time, lane, payload."""
     headers: Headers = [
         ("delivery", delivery.id.encode()),
         ("turn", b"%d" % delivery.turn),
@@ -31,19 +33,24 @@ def produce_delivery(
     traceparent: bytes | None,
     partitions: int,
     on_ack: Callable[[Ack], None],
-) -> None:
-    """Queue a delivery for its lane. Raises `Full`."""
+) -> int:
+    """Queue a delivery for its lane's partition of `partitions`; its size in bytes.
+
+    `hash_` is `ids.payload_hash(delivery.event)`. Raises `Full`; never blocks.
+    """
+    value = codec.encode(delivery)
     writer.produce(
         DELIVERIES,
-        codec.encode(delivery),
+        value,
         on_ack,
         key=delivery.lane,
-        partition=lane_partition(delivery.lane, partitions),
+        partition=partition_of_lane(delivery.lane.encode(), partitions),
         headers=delivery_headers(delivery, hash_, traceparent),
     )
+    return len(value)
 
 
-@lru_cache(maxsize=200_000)
-def lane_partition(lane: str, partitions: int) -> int:
-    """The partition of deliveries and of outcomes that a lane belongs to."""
-    return partition_of(lane.encode(), partitions)
+@lru_cache(maxsize=_LANES)
+def partition_of_lane(lane: bytes, partitions: int) -> int:
+    """The partition of deliveries, and of outcomes, that a lane belongs to."""
+    return partition_of(lane, partitions)

@@ -1,5 +1,6 @@
 """A consumer group's first start, so that lost offsets are never taken for one (once.md 3)."""
 
+import time
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -10,6 +11,8 @@ from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.window import Committed, Window
 
 _TIMEOUT_S = 15
+_AGAIN_S = 0.1
+_PASSING = {"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"}
 
 
 class OffsetsMissing(Exception):
@@ -25,9 +28,17 @@ def committed(kafka: KafkaSettings, group: str, topic: str, partitions: int) -> 
     admin = AdminClient(kafka.client("hookstream-groups"))
     asked = [TopicPartition(kafka.topic(topic), p) for p in range(partitions)]
     request = ConsumerGroupTopicPartitions(kafka.group_prefix + group, asked)
-    answer = admin.list_consumer_group_offsets([request], require_stable=True)
-    found = next(iter(answer.values())).result(_TIMEOUT_S).topic_partitions
-    return {p.partition: Committed.parse(p.offset, p.metadata) for p in found}
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        answer = admin.list_consumer_group_offsets([request], require_stable=True)
+        try:
+            found = next(iter(answer.values())).result(_TIMEOUT_S).topic_partitions
+        except KafkaException as error:
+            if error.args[0].name() not in _PASSING or time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_S)
+        else:
+            return {p.partition: Committed.parse(p.offset, p.metadata) for p in found}
 
 
 def set_offsets(kafka: KafkaSettings, group: str, topic: str, offsets: dict[int, int]) -> None:

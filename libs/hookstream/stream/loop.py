@@ -48,6 +48,11 @@ class Handler:
         """Whether reading should pause for now."""
         return False
 
+    def wants(self, assignment: Assignment) -> bool:
+        """Whether more of this partition should be read; what was prefetched of it is dropped."""
+        del assignment
+        return True
+
     def turned(self) -> None:
         """Called once a turn of the loop, at least every 250 ms."""
 
@@ -205,22 +210,24 @@ class Loop:
     def _pause_all(self, full: bool) -> None:
         """Full for long: pause and poll on. A pause drops what is prefetched: not for a moment."""
         if not full:
-            self._hold_back_wide_windows()
+            self._hold_back()
         if full == self._all_paused:
             return
         self._all_paused = full
         free = [a for a in self.assignments.values() if not a.paused]
         (self._pause if full else self._resume)(free)
 
-    def _hold_back_wide_windows(self) -> None:
-        wide = [a for a in self.assignments.values() if not a.paused and a.window.span >= SPAN]
-        eased = [a for a in self.assignments.values() if a.paused and a.window.span < SPAN // 2]
-        self._pause(wide)
-        self._resume(eased)
-        for assignment in wide:
-            assignment.paused = True
-        for assignment in eased:
-            assignment.paused = False
+    def _hold_back(self) -> None:
+        """Pause the partitions that have enough for now, resume those that do not."""
+        enough, more = [], []
+        for assignment in self.assignments.values():
+            most = SPAN // 2 if assignment.paused else SPAN
+            wanted = assignment.window.span < most and self._handler.wants(assignment)
+            if wanted == assignment.paused:
+                (more if wanted else enough).append(assignment)
+                assignment.paused = not wanted
+        self._pause(enough)
+        self._resume(more)
 
     def _pause(self, some: list[Assignment]) -> None:
         if some:

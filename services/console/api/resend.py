@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Header
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from hookstream.model.ids import delivery_id
 from hookstream.model.records import Delivery, Event, Webhook
@@ -15,7 +16,7 @@ from hookstream.store.log import DeliverySeen
 from hookstream.store.webhooks import compiled_some
 from services.console.api.log_deliveries import seen
 from services.console.callers import Editor
-from services.console.context import ConsoleDep
+from services.console.context import Console, ConsoleDep
 from services.console.fresh import now_ms
 from services.console.problems import RESPONSES, Problem
 from services.console.saving import save
@@ -42,17 +43,14 @@ async def resend(
 ) -> Resent:
     """Send again. The same `Idempotency-Key` is the same new delivery."""
     request = idempotency_key or str(uuid4())
+    row, webhook = await run_in_threadpool(_wanted, console, caller.home, delivery)
 
     def work(change: Change) -> Delivery:
-        row = seen(console, caller.home, delivery)
-        webhook = compiled_some(console.pool, caller.home, [row.webhook]).get(row.webhook)
-        wanted = _allowed(row, webhook)
-        event = parked.event_of(change.cursor, [(caller.home, row.event)]).get(
-            (caller.home, row.event)
-        )
+        key = (caller.home, row.event)
+        event = parked.event_of(change.cursor, [key]).get(key)
         if event is None:
             raise Problem(409, "event_gone", "the event is no longer kept", field="event")
-        again = again_of(row.id, request, wanted, event, now_ms())
+        again = again_of(row.id, request, webhook, event, now_ms())
         change.tell("deliveries", again.lane, again)
         change.audit("resend", "delivery", row.id, workspace=caller.home, version=0)
         return again
@@ -78,6 +76,12 @@ def again_of(delivery: str, request: str, webhook: Webhook, event: Event, at_ms:
         logged_at_ms=at_ms,
         reason="resend",
     )
+
+
+def _wanted(console: Console, workspace: str, delivery: str) -> tuple[DeliverySeen, Webhook]:
+    row = seen(console, workspace, delivery)
+    found = compiled_some(console.pool, workspace, [row.webhook])
+    return row, _allowed(row, found.get(row.webhook))
 
 
 def _allowed(row: DeliverySeen, webhook: Webhook | None) -> Webhook:

@@ -1,0 +1,55 @@
+# One way to do each thing. Works with make 3.81 and BSD tools. `make help` lists it.
+PYTHON ?= python3
+BIN = .venv/bin
+STAMP = .venv/stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check tests unit bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The environment: versions and hashes from requirements.txt, then this package itself.
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Hookstream needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) -V 2>&1`."; \
+	  echo "Name another: make PYTHON=/path/to/python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## everything started, events sent to receivers that fail, what arrived checked (EVENTS=path)
+	@exec $(BIN)/hookstream demo $(if $(EVENTS),--events "$(EVENTS)")
+
+up: $(STAMP) ## everything started, until Ctrl-C
+	@exec $(BIN)/hookstream up
+
+check: $(STAMP) ## lint, format, types, imports, tests without I/O: fast
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=libs:. $(BIN)/lint-imports --no-logo
+	$(BIN)/pytest tests/unit
+	@echo "== check: passed =="
+
+tests: $(STAMP)
+	$(BIN)/pytest --ignore=tests/unit
+	@echo "== tests on real Kafka and PostgreSQL: passed =="
+
+test: ## all of it: check, tests on real Kafka and PostgreSQL, the demo once
+	@$(MAKE) check
+	@$(MAKE) tests
+	@$(MAKE) demo
+	@echo "== make test: passed =="
+
+bench: $(STAMP) ## throughput, CPU and delays on this machine (ARGS="--json FILE row …")
+	@exec $(BIN)/hookstream bench $(ARGS)
+
+lock: ## newest versions that fit, with hashes, into requirements.txt (needs uv)
+	uv pip compile --universal --generate-hashes --python-version 3.11 --all-extras \
+	  --no-emit-index-url --no-header pyproject.toml -o requirements.txt
+
+clean: ## forget the environment and all data of `make up` and `make demo`
+	rm -rf .venv .hookstream dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

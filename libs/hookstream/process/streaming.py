@@ -1,0 +1,142 @@
+"""What every service on Kafka does alike: open, wait until ready, run its loops, close.
+
+A service that cannot start as things are (topics not applied, a group's offsets gone, Kafka away)
+stays, says so at `/healthz/ready` and in the log, and asks again every few seconds.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import KafkaException
+
+from hookstream.model.records import Dead
+from hookstream.process.run import Context, in_thread
+from hookstream.stream.dead import DeadLetters, Decoder
+from hookstream.stream.groups import OffsetsMissing
+from hookstream.stream.loop import Handler, Loop
+from hookstream.stream.open import NotReady, announce_schemas, check_partitions, join_group
+from hookstream.stream.settings import KafkaSettings
+from hookstream.stream.table import ConfigUnreachable, Table
+from hookstream.stream.writer import Answer, Writer
+
+LOOP_MAX_AGE_S = 90.0
+"""Longer than the longest thing a loop waits for: then it stands still."""
+_AGAIN_S = 2.0
+_KAFKA = "kafka"
+_WAITED_FOR = (NotReady, OffsetsMissing, ConfigUnreachable, KafkaException)
+logger = logging.getLogger(__name__)
+
+
+class Streaming:
+    """One service's end of Kafka: config in memory, a producer, dead letters, loops."""
+
+    def __init__(self, context: Context, service: str, reads: Mapping[str, Sequence[str]]) -> None:
+        """`reads`: consumer group -> the topics it reads (without prefix)."""
+        self.kafka = context.environment.read(KafkaSettings)
+        self.table: Table
+        self.writer: Writer
+        self.dead: DeadLetters
+        self._context, self._service, self._reads = context, service, reads
+        self._aio = asyncio.get_running_loop()
+        self._reasons: list[str] = []
+        self._failed = asyncio.Event()
+        self._loops: dict[str, Loop] = {}
+
+    async def open(self, stop: asyncio.Event, *, answers_here: bool = False) -> bool:
+        """Make everything; False if `stop` came first.
+
+        `answers_here`: the broker's answers are handed over on this event loop, by batches.
+        """
+        client = f"hookstream-{self._service}"
+        self.table = Table(self.kafka, f"{client}-config")
+        self.writer = Writer(
+            self.kafka,
+            client,
+            on_fatal=self._fail,
+            dispatch=self._hand_over if answers_here else None,
+        )
+        self.dead = DeadLetters(self.writer, self.table.codec, self._log_dead)
+        while not stop.is_set():
+            try:
+                await in_thread("open", self._join)
+            except _WAITED_FOR as error:
+                await self._wait(stop, str(error))
+            else:
+                self._context.health.ready(_KAFKA)
+                self._context.health.started()
+                return True
+        return False
+
+    def loop(self, group: str, handler: Handler, *, decode: bool = True, **limits: float) -> Loop:
+        """A loop over what `group` reads; its liveness is watched."""
+        decoder = Decoder(self.table.codec, self.dead, self.table.catch_up) if decode else None
+        watched = self._watched(group, handler)
+        loop = Loop(self.kafka, group, self._reads[group], watched, decoder=decoder, **limits)  # type: ignore[arg-type]
+        self._loops[group] = loop
+        return loop
+
+    async def run(self, stop: asyncio.Event, *beside: "asyncio.Task[None]") -> None:
+        """Run the loops until `stop`, or until something fails, which is raised."""
+        stopping = asyncio.create_task(stop.wait())
+        failed = asyncio.create_task(self._failed.wait())
+        looping = [asyncio.create_task(in_thread(n, lo.run)) for n, lo in self._loops.items()]
+        await asyncio.wait(
+            {stopping, failed, *looping, *beside}, return_when=asyncio.FIRST_COMPLETED
+        )
+        for loop in self._loops.values():
+            loop.stop()
+        await asyncio.gather(*looping)
+        stopping.cancel()
+        failed.cancel()
+        for task in beside:
+            if task.done():
+                task.result()
+            task.cancel()
+        if self._reasons:
+            raise RuntimeError(self._reasons[0])
+
+    async def close(self) -> None:
+        """After the loops have ended: what is produced is acknowledged, as far as time allows."""
+        await in_thread("close", self.writer.close)
+        await in_thread("close", self.table.close)
+
+    def _join(self) -> None:
+        self.table.catch_up()
+        check_partitions(self.kafka, self.table.config.topics)
+        announce_schemas(self.table, self.writer)
+        for group, topics in self._reads.items():
+            join_group(self.kafka, self.table, self.writer, group, *topics)
+
+    async def _wait(self, stop: asyncio.Event, reason: str) -> None:
+        self._context.health.not_ready(_KAFKA, reason)
+        logger.warning("not ready", extra={"fields": {"reason": reason}})
+        with_timeout = asyncio.wait_for(stop.wait(), _AGAIN_S)
+        await asyncio.gather(with_timeout, return_exceptions=True)
+
+    def _watched(self, group: str, handler: Handler) -> Handler:
+        health, turned = self._context.health, handler.turned
+        health.expect(group, LOOP_MAX_AGE_S)
+
+        def beat() -> None:
+            health.beat(group)
+            turned()
+
+        handler.turned = beat  # type: ignore[method-assign]
+        return handler
+
+    def _hand_over(self, answers: Sequence[Answer]) -> None:
+        self._aio.call_soon_threadsafe(_call_each, answers)
+
+    def _fail(self, reason: str) -> None:
+        self._reasons.append(reason)
+        self._aio.call_soon_threadsafe(self._failed.set)
+
+    def _log_dead(self, dead: Dead) -> None:
+        fields = {"topic": dead.topic, "partition": dead.partition, "offset": dead.offset}
+        logger.error("dead", extra={"fields": fields | {"reason": dead.reason}})
+
+
+def _call_each(answers: Sequence[Answer]) -> None:
+    for on_ack, ack in answers:
+        on_ack(ack)

@@ -1,0 +1,34 @@
+"""The HTTP application: two paths, and problem+json for every other."""
+
+import json
+
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.ingest.problems import Problem
+from services.ingest.requests_to_events import Answer, Endpoint, RequestsToEvents
+
+
+class App:
+    """The application, and how many requests it has refused."""
+
+    def __init__(self, requests: RequestsToEvents) -> None:
+        self._endpoints = [Endpoint(requests.one), Endpoint(requests.many)]
+        one, many = self._endpoints
+        routes = [Route("/v1/events", one), Route("/v1/events/batch", many)]
+        self._router: ASGIApp = Router(routes, redirect_slashes=False, default=Endpoint(_nothing))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI wants it."""
+        await self._router(scope, receive, send)
+
+    @property
+    def refused(self) -> int:
+        """Requests that were answered with a problem."""
+        return sum(endpoint.refused for endpoint in self._endpoints)
+
+
+async def _nothing(scope: Scope, _: Receive) -> Answer:
+    detail = f"there is no {json.dumps(scope['path'][:80])} here"
+    hint = "events go to POST /v1/events or POST /v1/events/batch"
+    raise Problem(404, "not_found", detail, hint=hint)

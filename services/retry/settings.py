@@ -1,0 +1,15 @@
+"""What retry holds in memory (`HOOKSTREAM_RETRY_…`)."""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RetrySettings(BaseModel):
+    """HOOKSTREAM_RETRY_…: the bound of what waits in memory; all else waits on disk."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    section: ClassVar[str] = "retry"
+
+    held_mib: int = Field(default=96, ge=4, le=1024)
+    held_records: int = Field(default=50_000, ge=1_000, le=1_000_000)

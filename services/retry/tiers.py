@@ -1,0 +1,17 @@
+"""Which delayed topic a waiting record goes to next. Pure."""
+
+from hookstream.stream.topics import TIERS
+
+HOLD_MS = 3_000
+"""What is due within this is held in memory and released on the millisecond."""
+EARLY_MS = 1_000
+"""A tier is left this much before the record is due, at least: never early, and on time."""
+_LONGEST_FIRST = sorted(TIERS.items(), key=lambda tier: -tier[1])
+
+
+def next_hop(due_at_ms: int, now_ms: int) -> str | None:
+    """The longest tier that is left in time; None: hold it in memory, it is due soon."""
+    remaining_ms = due_at_ms - now_ms
+    if remaining_ms <= HOLD_MS:
+        return None
+    return next(name for name, wait_ms in _LONGEST_FIRST if wait_ms <= remaining_ms - EARLY_MS)

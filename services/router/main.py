@@ -1,0 +1,26 @@
+"""router: starts its loop and ends it."""
+
+import asyncio
+
+from hookstream.process.run import Context
+from hookstream.process.streaming import Streaming
+from hookstream.stream.open import partitions
+from hookstream.stream.settings import KafkaSettings
+from hookstream.stream.topics import DELIVERIES, EVENTS
+from services.router.events_to_deliveries import Router
+from services.router.settings import RouterSettings
+
+SETTINGS = (KafkaSettings, RouterSettings)
+GROUP = "router"
+
+
+async def main(stop: asyncio.Event, context: Context) -> None:
+    """Route until `stop`."""
+    streaming = Streaming(context, GROUP, {GROUP: [EVENTS]})
+    settings = context.environment.read(RouterSettings)
+    if await streaming.open(stop):
+        table, writer = streaming.table, streaming.writer
+        n = partitions(table, DELIVERIES)
+        streaming.loop(GROUP, Router(table, writer, streaming.dead, n, settings))
+        await streaming.run(stop)
+    await streaming.close()
