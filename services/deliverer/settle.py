@@ -109,7 +109,7 @@ class Settler:
             )
         )
 
-    def _until_queued(self, produce: Callable[[], None]) -> None:
+    def _until_queued(self, produce: Callable[[], object]) -> None:
         try:
             produce()
         except Full:

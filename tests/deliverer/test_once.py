@@ -214,7 +214,7 @@ def test_stopped_till_another_took_over_what_it_had_open_is_superseded(
 
 
 def test_a_group_whose_offsets_are_gone_sends_nothing(
-    kafka: KafkaSettings, receiver: Receiver, start: Start
+    kafka: KafkaSettings, receiver: Receiver, start: Start, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Otherwise a week of deliveries would be sent again."""
     hook = webhook(receiver)
@@ -228,7 +228,8 @@ def test_a_group_whose_offsets_are_gone_sends_nothing(
     group = f"{kafka.group_prefix}deliverer"
     for deleted in admin.delete_consumer_groups([group]).values():
         deleted.result(10)
-    assert start().wait(WITHIN_S) == 1
+    start()
+    wait_until(lambda: "hookstream offsets" in capfd.readouterr().out, WITHIN_S)
     assert receiver.ids() == ["evt_1"]
 
 

@@ -47,7 +47,7 @@ def parse(text: str) -> WriterSchema:
     """The schema in `text` (JSON), ready to read with. Raises `ValueError` if it is none."""
     try:
         raw = json.loads(text)
-        parsed = cast(Parsed, fastavro.schema.parse_schema(raw, _write_hint=False))
+        parsed = cast(Parsed, fastavro.schema.parse_schema(raw))
         canonical = fastavro.schema.to_parsing_canonical_form(raw)
     except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, KeyError) as bad:
         raise ValueError(f"not an Avro schema: {bad}") from bad

@@ -47,10 +47,14 @@ class Topic(NamedTuple):
 
 
 def topics(keyed: int = 16, delayed: int = 4) -> list[Topic]:
-    """All topics: `keyed` partitions for events, deliveries and outcomes, `delayed` for retries."""
+    """All topics: `keyed` partitions for events, deliveries and outcomes, `delayed` for retries.
+
+    `max.message.bytes` bounds a batch, not a record: a topic that anybody may produce to takes the
+    batches of any client with default settings, and the router checks the size of each event.
+    """
     big, compact = 1024 * _KIB, {"cleanup.policy": "compact", "max.compaction.lag.ms": str(_DAY_MS)}
     return [
-        Topic(EVENTS, keyed, _kept(7, 512 * _KIB)),
+        Topic(EVENTS, keyed, _kept(7, big)),
         Topic(DELIVERIES, keyed, _kept(7, big)),
         Topic(OUTCOMES, keyed, _kept(7, big)),
         *(Topic(name, delayed, _kept(7, big)) for name in (RETRY, *TIERS)),

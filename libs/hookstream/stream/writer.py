@@ -19,7 +19,7 @@ Answer = tuple[Callable[["Ack"], None], "Ack"]
 Dispatch = Callable[[Sequence[Answer]], None]
 
 BATCH_BYTES = 256 * 1024
-"""A batch is refused as a whole above a topic's `max.message.bytes` (512 KiB, the smallest)."""
+"""A batch is refused as a whole above a topic's `max.message.bytes`: well below the smallest."""
 QUEUE_MESSAGES = 500_000
 QUEUE_KBYTES = 512 * 1024
 
