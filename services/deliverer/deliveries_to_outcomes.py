@@ -28,7 +28,7 @@ from services.deliverer.send import Sender
 from services.deliverer.settle import Settler
 from services.deliverer.webhooks import Webhooks
 
-MOST_OPEN = 20_000
+MOST_OPEN = 3_000
 """Turns begun and not settled, waiting ones included."""
 MOST_AHEAD = 1_000
 """Records read and not yet looked at: more would keep the asyncio thread from its sockets."""
@@ -222,6 +222,7 @@ class Deliverer(Handler):
         partition = cast(Partition, passage.record.assignment.state)
         if passage in partition.open:
             partition.open.discard(passage)
+            passage.leave()
             self._open -= 1
 
     # -- partitions that go, on the asyncio thread ----------------------------------------------

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
 
-from hookstream.model.records import Outcome
+from hookstream.model.records import Attempt, Outcome
 from hookstream.process.logs import Logs
 from hookstream.process.run import Context
 from hookstream.process.sealing import SealSettings
@@ -88,32 +90,40 @@ def _deliverer(
 
 
 def turn_log(logs: Logs) -> Callable[[Outcome], None]:
-    """One line and one measurement a turn, when its outcome is acknowledged."""
+    """One line a turn, when its outcome is acknowledged; the counts are read when exported."""
     meter = metrics.get_meter("hookstream.deliverer")
-    turns = meter.create_counter("hookstream.turns", description="Turns ended, by result")
+    counts: Counter[tuple[str, str]] = Counter()
     durations = meter.create_histogram("http.client.request.duration", "s")
+    labels = {code: {"http.response.status_code": code} for code in range(600)}
+
+    def turns(_: CallbackOptions) -> Iterable[Observation]:
+        for (result, reason), count in list(counts.items()):
+            yield Observation(count, {"result": result, "reason": reason})
+
+    meter.create_observable_counter("hookstream.turns", [turns], description="Turns, by result")
 
     def log(outcome: Outcome) -> None:
         attempt = outcome.attempt
-        turns.add(1, {"result": outcome.result, "reason": outcome.reason or ""})
+        counts[outcome.result, outcome.reason or ""] += 1
         if attempt is not None:
-            labels = {"http.response.status_code": attempt.status or 0}
-            durations.record(attempt.duration_ms / 1000, labels)
-        logs.line(
-            "turn",
-            {
-                "delivery": outcome.delivery,
-                "turn": outcome.turn,
-                "webhook": outcome.webhook,
-                "event": outcome.event,
-                "result": outcome.result,
-                "reason": outcome.reason,
-                "status": attempt.status if attempt else None,
-                "error": attempt.error if attempt else None,
-                "duration_ms": attempt.duration_ms if attempt else None,
-                "next_due_at_ms": outcome.next_due_at_ms,
-                "trace_id": outcome.trace_id,
-            },
-        )
+            code = labels.get(attempt.status or 0, labels[0])
+            durations.record(attempt.duration_ms / 1000, code)
+        logs.line("turn", _line(outcome, attempt))
 
     return log
+
+
+def _line(outcome: Outcome, attempt: Attempt | None) -> dict[str, object]:
+    return {
+        "delivery": outcome.delivery,
+        "turn": outcome.turn,
+        "webhook": outcome.webhook,
+        "event": outcome.event,
+        "result": outcome.result,
+        "reason": outcome.reason,
+        "status": attempt.status if attempt else None,
+        "error": attempt.error if attempt else None,
+        "duration_ms": attempt.duration_ms if attempt else None,
+        "next_due_at_ms": outcome.next_due_at_ms,
+        "trace_id": outcome.trace_id,
+    }

@@ -67,6 +67,12 @@ class Passage:
         self.webhook = webhook
         self.turn = turn_of(webhook, self.delivery, len(self.record.raw), self)
 
+    def leave(self) -> None:
+        """It is over: let go of what points back here, so that nothing waits for a collector."""
+        if self.webhook is not None:
+            self.turn.context = None
+        self.task = None
+
     def begin_request(self) -> Span:
         """The client span of this turn's request: the first attempt in the event's own trace,
         later ones each a new trace linked to the one before."""

@@ -6,7 +6,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.ingest.problems import Problem
-from services.ingest.requests_to_events import Answer, Endpoint, RequestsToEvents
+from services.ingest.requests_to_events import MANY, ONE, Answer, Endpoint, RequestsToEvents
 
 
 class App:
@@ -15,7 +15,7 @@ class App:
     def __init__(self, requests: RequestsToEvents) -> None:
         self._endpoints = [Endpoint(requests.one), Endpoint(requests.many)]
         one, many = self._endpoints
-        routes = [Route("/v1/events", one), Route("/v1/events/batch", many)]
+        routes = [Route(ONE, one), Route(MANY, many)]
         self._router: ASGIApp = Router(routes, redirect_slashes=False, default=Endpoint(_nothing))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

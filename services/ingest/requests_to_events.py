@@ -22,6 +22,10 @@ from services.ingest.settings import KIB, IngestSettings
 
 ENVELOPE = 16 * KIB
 """What a request may have around the `data` of its event."""
+ONE, MANY = "/v1/events", "/v1/events/batch"
+_ATTRIBUTES = {
+    f"POST {path}": {"http.request.method": "POST", "http.route": path} for path in (ONE, MANY)
+}
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", b"application/problem+json")
 
@@ -76,7 +80,7 @@ class RequestsToEvents(NamedTuple):
     async def one(self, scope: Scope, receive: Receive) -> Answer:
         """One event: 202 once Kafka has it."""
         head = read_head(scope["headers"])
-        with self._entry("POST /v1/events", head) as span:
+        with self._entry(f"POST {ONE}", head) as span:
             key = await self.keys.holder(head.secret)
             limit = self.settings.max_data_bytes + ENVELOPE
             body = await self.bodies.read(receive, head.length, limit)
@@ -91,7 +95,7 @@ class RequestsToEvents(NamedTuple):
     async def many(self, scope: Scope, receive: Receive) -> Answer:
         """A batch: each event is answered by itself, in order."""
         head = read_head(scope["headers"])
-        with _server_span("POST /v1/events/batch", head.traceparent) as span:
+        with _server_span(f"POST {MANY}", head.traceparent) as span:
             key = await self.keys.holder(head.secret)
             body = await self.bodies.read(receive, head.length, self.settings.max_batch_bytes)
             items = split(body)
@@ -116,15 +120,11 @@ class RequestsToEvents(NamedTuple):
         if head.traceparent is not None:
             return _server_span(name, head.traceparent)
         new = self.publisher.new_trace()
-        return tracing.root_span(name, tracing.SERVER, new, attributes=_attributes(name))
+        return tracing.root_span(name, tracing.SERVER, new, attributes=_ATTRIBUTES[name])
 
 
 def _server_span(name: str, trace: bytes | None) -> tracing.Span:
-    return tracing.span(name, tracing.SERVER, trace, attributes=_attributes(name))
-
-
-def _attributes(name: str) -> dict[str, str]:
-    return {"http.request.method": "POST", "http.route": name.removeprefix("POST ")}
+    return tracing.span(name, tracing.SERVER, trace, attributes=_ATTRIBUTES[name])
 
 
 def _not_allowed(method: str) -> Problem:

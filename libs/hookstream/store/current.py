@@ -10,7 +10,7 @@ from hookstream.store.pool import Cursor
 
 _TABLES: dict[str, tuple[str, str, type[Struct]]] = {
     "workspace": ("workspaces", "id", records.Workspace),
-    "key": ("api_keys", "id", records.ApiKey),
+    "api_key": ("api_keys", "id", records.ApiKey),
     "event_type": ("event_types", "workspace || '/' || name", records.EventType),
     "webhook": ("webhooks", "id", records.Webhook),
 }

@@ -20,6 +20,10 @@ _CONFLUENT = 0
 _BY_NAME: dict[str, type[Struct]] = {cls.__name__: cls for cls in schemas.WRITTEN}
 
 
+_Writer = tuple[bytes, Any, list[tuple[str, str]]]
+"""How a class is written: prefix, schema, and its optional records with their names."""
+
+
 class Undecodable(Exception):
     """These bytes are no record of ours; they belong on the dead topic."""
 
@@ -51,16 +55,19 @@ class Codec:
     ) -> None:
         self._announced = announced
         self._registry = registry
-        self._writers: dict[type[Struct], tuple[bytes, Any]] = {}
+        self._writers: dict[type[Struct], _Writer] = {}
         self._readers: dict[bytes, WriterSchema] = dict(schemas.released())
 
     def encode(self, record: Struct) -> bytes:
         """The bytes of `record`, framed."""
         cls = type(record)
-        prefix, parsed = self._writers.get(cls) or self._writer(cls)
+        prefix, parsed, optional = self._writers.get(cls) or self._writer(cls)
         out = io.BytesIO()
         out.write(prefix)
         datum = msgspec.to_builtins(record, builtin_types=(bytes,))
+        for field, name in optional:
+            if datum[field] is not None:
+                datum[field] = (name, datum[field])
         fastavro.schemaless_writer(out, parsed, datum)
         return out.getvalue()
 
@@ -72,12 +79,12 @@ class Codec:
             return self._read(raw, 5, self._by_id(int.from_bytes(raw[1:5], "big")))
         raise Undecodable("neither Avro single-object encoding nor Confluent's wire format")
 
-    def _writer(self, cls: type[Struct]) -> tuple[bytes, Any]:
+    def _writer(self, cls: type[Struct]) -> _Writer:
         schema = schemas.current(cls)
         prefix = _SINGLE_OBJECT + schema.fingerprint
         if self._registry is not None:
             prefix = b"\x00" + self._registry.register(schema).to_bytes(4, "big")
-        self._writers[cls] = prefix, schema.parsed
+        self._writers[cls] = prefix, schema.parsed, _optional_records(schema.parsed)
         return self._writers[cls]
 
     def _read(self, raw: bytes, start: int, schema: WriterSchema) -> Struct:
@@ -114,3 +121,14 @@ class Codec:
             raise UnknownSchema(f"no schema with id {schema_id} in the registry")
         self._readers[key] = schema
         return schema
+
+
+def _optional_records(parsed: schemas.Parsed) -> list[tuple[str, str]]:
+    """Fields of the form ["null", record]: naming the branch spares fastavro trying each (7 µs)."""
+    return [
+        (field["name"], branch["name"])
+        for field in parsed["fields"]
+        if isinstance(field["type"], list)
+        for branch in field["type"]
+        if isinstance(branch, dict) and branch["type"] == "record"
+    ]

@@ -219,7 +219,8 @@ class Loop:
 
     def _hold_back(self) -> None:
         """Pause the partitions that have enough for now, resume those that do not."""
-        enough, more = [], []
+        enough: list[Assignment] = []
+        more: list[Assignment] = []
         for assignment in self.assignments.values():
             most = SPAN // 2 if assignment.paused else SPAN
             wanted = assignment.window.span < most and self._handler.wants(assignment)

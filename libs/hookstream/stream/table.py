@@ -38,18 +38,19 @@ class Table:
         self._closed = threading.Event()
         self._listeners: list[Callable[[str, Struct | None], None]] = []
         self._follower: threading.Thread | None = None
-        self._consumer = Consumer(
-            kafka.client(client_id)
-            | {
-                "group.id": f"{kafka.group_prefix}table",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 500,
-                "queued.max.messages.kbytes": 8192,
-            }
-        )
+        config = kafka.client(client_id) | {
+            "group.id": f"{kafka.group_prefix}table",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 500,
+            "queued.max.messages.kbytes": 8192,
+        }
+        self._consumer = Consumer(config)
         self._consumer.assign([self._at])
+        # A broker answers one connection in order: behind a waiting fetch, the question where the
+        # end is would take up to half a second. So it is asked on a connection of its own.
+        self._asker = Consumer(config)
 
     def on_change(self, listener: Callable[[str, Struct | None], None]) -> None:
         """Call `listener(key, record or None)` for each change, on the reading thread."""
@@ -77,6 +78,7 @@ class Table:
             self._follower.join(2)
         with self._lock:
             self._consumer.close()
+            self._asker.close()
 
     def _follow(self) -> None:
         while not self._closed.wait(_FOLLOW_S):
@@ -86,7 +88,7 @@ class Table:
     def _end(self, deadline: float) -> int:
         while True:
             try:
-                return int(self._consumer.get_watermark_offsets(self._at, timeout=2)[1])
+                return int(self._asker.get_watermark_offsets(self._at, timeout=2)[1])
             except KafkaException as error:
                 if time.monotonic() > deadline or self._closed.is_set():
                     raise ConfigUnreachable(f"no end of config: {error}") from error

@@ -76,7 +76,8 @@ def apply(kafka: KafkaSettings, wanted: list[Topic], replicas: int) -> list[str]
     admin = AdminClient(kafka.client("hookstream-topics"))
     there = admin.list_topics(timeout=10).topics
     missing = [t for t in wanted if kafka.topic(t.name) not in there]
-    for made in admin.create_topics([_new(kafka, t, replicas) for t in missing]).values():
+    new = [_new(kafka, t, replicas) for t in missing]
+    for made in admin.create_topics(new).values() if new else ():
         _made(made)
     present = [t for t in wanted if kafka.topic(t.name) in there]
     counts = {t.name: len(there[kafka.topic(t.name)].partitions) for t in present}
