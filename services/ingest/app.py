@@ -16,7 +16,8 @@ class App:
         self._endpoints = [Endpoint(requests.one), Endpoint(requests.many)]
         one, many = self._endpoints
         routes = [Route(ONE, one), Route(MANY, many)]
-        self._router: ASGIApp = Router(routes, redirect_slashes=False, default=Endpoint(_nothing))
+        nothing = Endpoint(_nothing, method="")
+        self._router: ASGIApp = Router(routes, redirect_slashes=False, default=nothing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI wants it."""

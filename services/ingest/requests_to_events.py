@@ -37,8 +37,10 @@ logger = logging.getLogger(__name__)
 class Endpoint:
     """One path as an ASGI application without any middleware: it is hot."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, method: str = "POST") -> None:
+        """`method`: the only one that is taken; empty for any."""
         self._handler = handler
+        self._method = method
         self.refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +58,7 @@ class Endpoint:
         await send({"type": "http.response.body", "body": body})
 
     async def _handled(self, scope: Scope, receive: Receive) -> Answer:
-        if scope["method"] != "POST":
+        if self._method and scope["method"] != self._method:
             raise _not_allowed(scope["method"])
         try:
             return await self._handler(scope, receive)

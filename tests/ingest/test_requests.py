@@ -49,7 +49,8 @@ def test_data_stands_on_the_topic_byte_for_byte(topics: KafkaSettings, ingest: S
     (one,) = seen(topics, event_id)
     assert isinstance(one.value, Event)
     assert one.value.data == data.encode()
-    assert (one.value.type, one.value.subject, one.value.source) == ("order.paid", "order/7", "shop")
+    assert (one.value.type, one.value.subject) == ("order.paid", "order/7")
+    assert one.value.source == "shop"
     assert one.value.workspace == "open"
     assert abs(one.value.created_at_ms - one.timestamp_ms) < 10_000
     assert one.key == b"open/order/7"
@@ -80,7 +81,7 @@ def test_an_idempotency_key_is_one_id_in_a_workspace(ingest: Started) -> None:
     problem(other, 400, "id_mismatch", "id")
 
 
-@pytest.mark.parametrize("token", ["x" * 256, " ", "a\x80"])
+@pytest.mark.parametrize("token", ["x" * 256, "", "a\x80"])
 def test_a_bad_idempotency_key_is_refused(ingest: Started, token: str) -> None:
     with ingest.client(secret_of("open")) as client:
         headers = [(b"Idempotency-Key", token.encode("latin-1"))]
@@ -157,7 +158,7 @@ def test_a_key_is_needed_and_may_come_in_either_header(
 def test_what_was_made_a_moment_ago_is_known(topics: KafkaSettings, ingest: Started) -> None:
     for number in range(20):
         name = f"new{number}"
-            put(topics, Workspace(id=name, version=1, name=name), key(name))
+        put(topics, Workspace(id=name, version=1, name=name), key(name))
         assert post(ingest, '{"type":"a","data":1}', name).status_code == 202
 
 
@@ -173,7 +174,8 @@ def test_an_event_may_be_addressed_to_a_webhook_by_name(
 
 
 def test_a_batch_is_answered_one_by_one_in_order(topics: KafkaSettings, ingest: Started) -> None:
-    items = ['{"type":"a","data":1.10}', '{"type":"","data":1}', "7", '{"id":"b4","type":"a","data":{}}']
+    good, kept = '{"type":"a","data":1.10}', '{"id":"b4","type":"a","data":{}}'
+    items = [good, '{"type":"","data":1}', "7", kept]
     for body in (f"[{','.join(items)}]", "\r\n".join(items) + "\n\n"):
         answer = post(ingest, body, batch="1")
         assert answer.status_code == 207

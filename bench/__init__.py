@@ -1,0 +1,1 @@
+"""What `hookstream bench` measures, and with what. Not part of the installed package."""

@@ -1,0 +1,95 @@
+"""Kafka away and back: 503 within ten seconds, nothing acknowledged is lost, all by itself."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+
+from hookstream.embedded.kafka import EmbeddedKafka
+from hookstream.model.records import Event, Workspace
+from hookstream.stream.settings import KafkaSettings
+from hookstream.stream.topics import EVENTS
+from tests.fixtures.kafka import prepared, put, read_all, wait_until
+from tests.ingest.started import started
+from tests.system.bad_events import key, secret_of
+
+Answers = list[tuple[str, int, float]]
+EVENT = b'{"type":"a","data":1}'
+
+
+def posting(client: httpx2.Client, stop: threading.Event) -> Iterator[tuple[str, int, float]]:
+    """One event after the other until `stop`: its id, the answer's status, how long it took."""
+    while not stop.is_set():
+        began = time.monotonic()
+        answer = client.post("/v1/events", content=EVENT)
+        yield answer.json()["id"], answer.status_code, time.monotonic() - began
+
+
+def test_what_was_acknowledged_survives_a_broker_that_goes_and_comes_back(
+    own_broker: EmbeddedKafka,
+) -> None:
+    kafka = prepared(own_broker)
+    put(kafka, Workspace(id="open", version=1, name="Open"), key("open"))
+    stop = threading.Event()
+    with started(kafka) as ingest, ThreadPoolExecutor(4) as pool:
+        client = ingest.client(secret_of("open"))
+        posted: list[Answers] = [[] for _ in range(4)]
+        running = [pool.submit(got.extend, posting(client, stop)) for got in posted]
+        wait_until(lambda: all(len(got) > 20 for got in posted))
+        own_broker.stop()
+        wait_until(lambda: any(status == 503 for got in posted for _, status, _ in got), 15)
+        own_broker.start()
+        before = [len(got) for got in posted]
+        wait_until(lambda: all(len(g) > n + 20 for g, n in zip(posted, before, strict=True)), 30)
+        stop.set()
+        for one in running:
+            one.result(20)
+        client.close()
+    answers = [answer for got in posted for answer in got]
+    assert {status for _, status, _ in answers} == {202, 503}
+    assert max(took for _, _, took in answers) < 11
+    on_topic = {s.value.id for s in read_all(kafka, EVENTS) if isinstance(s.value, Event)}
+    assert {event for event, status, _ in answers if status == 202} <= on_topic
+
+
+def test_an_event_whose_fate_is_unknown_is_told_with_its_id_and_repeated_once(
+    own_broker: EmbeddedKafka,
+) -> None:
+    kafka = prepared(own_broker)
+    put(kafka, Workspace(id="open", version=1, name="Open"), key("open"))
+    with started(kafka) as ingest, ingest.client(secret_of("open")) as client:
+        own_broker.stop()
+        answer = client.post("/v1/events", content=EVENT)
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        told = answer.json()
+        assert (told["code"], answer.headers["retry-after"]) == ("unknown", "2")
+        batch = client.post("/v1/events/batch", content=b"[%b,%b]" % (EVENT, EVENT))
+        assert batch.status_code == 503
+        assert [one["status"] for one in batch.json()["events"]] == [503, 503]
+        stranger = {"Authorization": "Bearer hk_unknown"}
+        assert client.post("/v1/events", content=EVENT, headers=stranger).status_code == 503
+        own_broker.start()
+        again = {"id": told["id"], "type": "a", "data": 1}
+        wait_until(lambda: client.post("/v1/events", json=again).status_code == 202, 30)
+    assert told["id"] in {s.value.id for s in read_all(kafka, EVENTS) if isinstance(s.value, Event)}
+
+
+def test_without_topics_it_says_what_to_do_and_starts_by_itself_once_they_are_there(
+    broker: EmbeddedKafka,
+) -> None:
+    ready = prepared(broker)
+    missing = KafkaSettings(
+        bootstrap_servers=broker.bootstrap_servers, topic_prefix=f"late-{ready.topic_prefix}"
+    )
+    from hookstream.stream import topics
+
+    topics.apply(missing, [t for t in topics.topics(4, 4) if t.name == topics.CONFIG], 1)
+    with started(missing, ready=False) as ingest:
+        wait_until(lambda: "hookstream topics apply" in ingest.health()[1], 20)
+        assert ingest.health()[0] == 503
+        topics.apply(missing, topics.topics(4, 4), 1)
+        put(missing, topics.partition_counts(missing))
+        wait_until(lambda: ingest.health()[0] == 200, 20)
