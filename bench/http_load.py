@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import cast
 
 import uvloop
@@ -116,7 +117,7 @@ async def _open(port: int, requests: Iterator[bytes], per_s: float, fine: bytes)
     loop, pool = asyncio.get_running_loop(), Paced()
     for _ in range(POSTERS):
         done: asyncio.Future[None] = loop.create_future()
-        await loop.create_connection(lambda done=done: Steady(pool, fine, done), "127.0.0.1", port)
+        await loop.create_connection(partial(Steady, pool, fine, done), "127.0.0.1", port)
     pool.answered = sent = 0
     due = time.perf_counter()
     while pool.idle and pool.error is None:

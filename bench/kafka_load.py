@@ -45,9 +45,7 @@ class Load:
                 due += 1 / per_s
                 time.sleep(max(0.0, due - time.perf_counter()))
 
-    def deliveries(
-        self, made: Iterator[Event], webhooks: list[Webhook], partitions: int
-    ) -> None:
+    def deliveries(self, made: Iterator[Event], webhooks: list[Webhook], partitions: int) -> None:
         """First turns, due now, one for each event."""
         for number, event in enumerate(made):
             delivery = _delivery(event, webhooks[number % len(webhooks)])

@@ -20,7 +20,7 @@ from services.ingest.door import Door
 from services.ingest.keys import Keys
 from services.ingest.publish import ACK_TIMEOUT_MS, Publisher, handing_over
 from services.ingest.requests_to_events import RequestsToEvents
-from services.ingest.serving import Server, bound, config
+from services.ingest.serving import BACKLOG, Server, bound, config
 from services.ingest.settings import KIB, IngestSettings
 
 SETTINGS = (KafkaSettings, IngestSettings)
@@ -97,6 +97,7 @@ class Ingest:
         """Answer requests until `stopping` is done, then those that are under way."""
         app = self._app()
         metrics.observe(app, self._publisher)
+        listener.listen(BACKLOG)  # so that none is refused once health says ready
         server = Server(config(app))
         serving = asyncio.create_task(server.serve([listener]))
         watching = asyncio.create_task(self._watch())

@@ -10,6 +10,8 @@ from starlette.types import ASGIApp
 from hookstream.process.settings import SettingsError
 from services.ingest.settings import IngestSettings
 
+BACKLOG = 2048
+"""Connections that may wait to be taken up."""
 _IDLE_S = 75
 """How long a connection may be kept open between requests: longer than load balancers keep it."""
 _STOP_S = 12
@@ -52,6 +54,7 @@ def config(app: ASGIApp) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        backlog=BACKLOG,
         timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=_STOP_S,
     )

@@ -1,6 +1,7 @@
 """retry: starts its loop and its delay line, and ends them."""
 
 import asyncio
+import sys
 from collections.abc import Iterable
 
 from opentelemetry import metrics
@@ -17,6 +18,14 @@ from services.retry.tiers_to_deliveries import Retry
 
 SETTINGS = (KafkaSettings, RetrySettings)
 GROUP = "retry"
+SMALL_READS = {
+    "queued.min.messages": 1_000,
+    "queued.max.messages.kbytes": 1_024,
+    "max.partition.fetch.bytes": 128 * 1024,
+}
+"""A partition that has enough for now is paused after one read more: that must not be much."""
+UNBOUNDED = {"max_records": sys.maxsize, "max_bytes": sys.maxsize}
+"""The handler keeps bounds of its own."""
 
 
 async def main(stop: asyncio.Event, context: Context) -> None:
@@ -28,15 +37,9 @@ async def main(stop: asyncio.Event, context: Context) -> None:
             "hookstream.retry.lateness", "s", "From when a turn was due to its release"
         )
         n = partitions(streaming.table, DELIVERIES)
-        retry = Retry(streaming.writer, streaming.dead, n, clock_ms, lateness.record)
+        retry = Retry(streaming.writer, streaming.dead, n, settings, clock_ms, lateness.record)
         _watch(retry.line)
-        streaming.loop(
-            GROUP,
-            retry,
-            decode=False,
-            max_records=settings.held_records,
-            max_bytes=settings.held_mib * 1024 * 1024,
-        )
+        streaming.loop(GROUP, retry, decode=False, consumer=SMALL_READS, **UNBOUNDED)
         releasing = asyncio.create_task(in_thread("delay line", retry.line.run))
         await streaming.run(stop, releasing)
         retry.line.close()

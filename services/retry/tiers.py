@@ -1,5 +1,7 @@
 """Which delayed topic a waiting record goes to next. Pure."""
 
+from collections.abc import Mapping
+
 from hookstream.stream.topics import TIERS
 
 HOLD_MS = 3_000
@@ -15,3 +17,11 @@ def next_hop(due_at_ms: int, now_ms: int) -> str | None:
     if remaining_ms <= HOLD_MS:
         return None
     return next(name for name, wait_ms in _LONGEST_FIRST if wait_ms <= remaining_ms - EARLY_MS)
+
+
+def due_of(headers: Mapping[str, bytes]) -> int | None:
+    """When a record is due, by its headers; None where it is no delivery: it has no lane or due."""
+    try:
+        return int(headers["due"]) if headers["lane"] else None
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -12,37 +12,33 @@ from hookstream.stream.dead import DeadLetters
 from hookstream.stream.deliveries import partition_of_lane
 from hookstream.stream.loop import Handler
 from hookstream.stream.record import Assignment, Record
-from hookstream.stream.topics import DELIVERIES, TIERS
-from hookstream.stream.writer import Ack, Full, Headers, Writer
+from hookstream.stream.topics import DELIVERIES, RETRY, TIERS
+from hookstream.stream.writer import Ack, Full, Headers, Refused, Writer
 from services.retry.delay_line import DelayLine
-from services.retry.tiers import next_hop
+from services.retry.held import Held, Tally
+from services.retry.settings import RetrySettings
+from services.retry.tiers import due_of, next_hop
 
 FEW = 200
-"""Records of a partition that wait in memory before it is left alone for a while."""
+"""Records of a tier's partition that wait in memory before it is left alone for a while."""
 AHEAD_MS = 1_500
 """A partition is read on this long before what was read of it runs out: resuming takes time."""
-_FULL_WAIT_S = 0.005
-
-
-class Waiting:
-    """What waits in memory of one partition. The loop's thread counts in, the line's out."""
-
-    __slots__ = ("arrived", "last_at_ms", "left")
-
-    def __init__(self) -> None:
-        self.arrived = 0
-        self.left = 0
-        self.last_at_ms = 0
+_WAIT_S = 0.005
 
 
 class Retry(Handler):
-    """Moves records from tier to tier and, when due, to deliveries."""
+    """Moves records from tier to tier and, when due, to deliveries.
+
+    Its memory is bounded here and not by the loop: what waits in tiers for hours has a bound of
+    its own (`_far`), so that it never keeps what is due within seconds (`_soon`) from being read.
+    """
 
     def __init__(
         self,
         writer: Writer,
         dead: DeadLetters,
         partitions: int,
+        settings: RetrySettings,
         clock_ms: Callable[[], float],
         late: Callable[[float], None] = lambda _: None,
     ) -> None:
@@ -50,75 +46,108 @@ class Retry(Handler):
         self._writer = writer
         self._dead = dead
         self._partitions = partitions
+        self._most_records = settings.held_records
+        self._most_bytes = settings.held_mib * 1024 * 1024 // 2
         self._clock_ms = clock_ms
         self._late = late
+        self._far, self._soon = Tally(), Tally()
+        self._tiers = 0
 
     def assigned(self, taken: Sequence[Assignment]) -> dict[tuple[str, int], int]:
         for assignment in taken:
-            assignment.state = Waiting()
+            assignment.state = Tally()
+            self._tiers += assignment.topic in TIERS
         return {}
 
+    def revoked(self, going: Sequence[Assignment], within_s: float) -> None:
+        """What Kafka has before the last commit need not be moved again."""
+        self._forget(going)
+        deadline = time.monotonic() + within_s
+        while len(self._writer) and time.monotonic() < deadline:
+            time.sleep(_WAIT_S)
+
+    def lost(self, gone: Sequence[Assignment]) -> None:
+        self._forget(gone)
+
+    def full(self) -> bool:
+        return self._soon.records >= self._most_records or self._soon.bytes >= self._most_bytes
+
     def wants(self, assignment: Assignment) -> bool:
-        waiting: Waiting = assignment.state
-        soon = waiting.last_at_ms - self._clock_ms() < AHEAD_MS
-        return waiting.arrived - waiting.left < FEW or soon
+        """Of a tier only what goes on soon is read, and a little more; all else stays on disk."""
+        if assignment.topic == RETRY:
+            return True
+        waiting: Tally = assignment.state
+        if waiting.last_at_ms - self._clock_ms() < AHEAD_MS:
+            return waiting.records == 0 or self._far.bytes < self._most_bytes
+        share = self._most_bytes // 2 // self._tiers
+        return waiting.records < FEW and waiting.bytes < share
 
     def handle(self, records: Sequence[Record]) -> None:
         waiting = []
         for record in records:
-            if not {"due", "lane"} <= record.headers.keys():
-                self._dead.put(record, "not_a_delivery", "a record without due or lane")
+            due_at_ms = due_of(record.headers)
+            if due_at_ms is None:
+                self._dead.put(record, "not_a_delivery", "a record without lane or due time")
             elif (wait_ms := TIERS.get(record.assignment.topic)) is not None:
-                waiting.append(self._wait(record, record.timestamp_ms + wait_ms))
+                at_ms = record.timestamp_ms + wait_ms
+                self._far.add(record)
+                record.assignment.state.add(record, at_ms)
+                waiting.append((at_ms, Held(record, due_at_ms, in_tier=True)))
             else:
-                self._begin(record, waiting)
+                self._soon.add(record)
+                self._move(Held(record, due_at_ms, in_tier=False), waiting)
         self.line.put(waiting)
 
-    def _wait(self, record: Record, at_ms: int) -> tuple[int, Record]:
-        state: Waiting = record.assignment.state
-        state.arrived += 1
-        state.last_at_ms = max(state.last_at_ms, at_ms)
-        return at_ms, record
-
-    def _begin(self, record: Record, waiting: list[tuple[int, Record]]) -> None:
-        due_at_ms = int(record.headers["due"])
-        tier = next_hop(due_at_ms, int(self._clock_ms()))
-        if tier is None:
-            waiting.append(self._wait(record, due_at_ms))
-        else:
-            self._produce(record, tier, record.key, -1)
-
-    def _release(self, record: Record, at_ms: int) -> None:
+    def _release(self, held: Held) -> None:
         """The moment has come: the record is due, or its tier is over."""
-        due_at_ms = int(record.headers["due"])
-        if due_at_ms <= self._clock_ms():
-            record.assignment.state.left += 1
-            self._deliver(record)
-            self._late((self._clock_ms() - max(due_at_ms, at_ms)) / 1000)
-        elif (tier := next_hop(due_at_ms, int(self._clock_ms()))) is not None:
-            record.assignment.state.left += 1
-            self._produce(record, tier, record.key, -1)
+        if held.in_tier:
+            self._leave_tier(held)
+        if held.due_at_ms <= self._clock_ms():
+            self._deliver(held)
+            self._late(max(self._clock_ms() - held.due_at_ms, 0.0) / 1000)
         else:
-            self.line.put([(due_at_ms, record)])
+            waiting: list[tuple[int, Held]] = []
+            self._move(held, waiting)
+            self.line.put(waiting)
 
-    def _deliver(self, record: Record) -> None:
-        lane = record.headers["lane"]
-        self._produce(record, DELIVERIES, lane, partition_of_lane(lane, self._partitions))
+    def _move(self, held: Held, waiting: list[tuple[int, Held]]) -> None:
+        """On to the next tier, or into memory if it is due soon."""
+        tier = next_hop(held.due_at_ms, int(self._clock_ms()))
+        if tier is None:
+            waiting.append((held.due_at_ms, held))
+        else:
+            self._produce(held.record, tier, held.record.key, -1)
+
+    def _deliver(self, held: Held) -> None:
+        lane = held.record.headers["lane"]
+        self._produce(held.record, DELIVERIES, lane, partition_of_lane(lane, self._partitions))
+
+    def _leave_tier(self, held: Held) -> None:
+        held.in_tier = False
+        self._far.remove(held.record)
+        held.record.assignment.state.remove(held.record)
+        self._soon.add(held.record)
 
     def _produce(self, record: Record, topic: str, key: bytes | str | None, partition: int) -> None:
         headers: Headers = [*record.headers.items()]
 
         def acked(ack: Ack) -> None:
+            self._soon.remove(record)
             if ack.refused is None:
                 record.done()
-            else:
+            elif ack.refused is Refused.TOO_LARGE:
                 self._dead.put(record, "too_large", f"too large for {topic}")
 
         while record.assignment.alive:
             try:
-                self._writer.produce(
+                return self._writer.produce(
                     topic, record.raw, acked, key=key, partition=partition, headers=headers
                 )
-                return
             except Full:
-                time.sleep(_FULL_WAIT_S)
+                time.sleep(_WAIT_S)
+        self._soon.remove(record)
+
+    def _forget(self, gone: Sequence[Assignment]) -> None:
+        self._tiers -= sum(assignment.topic in TIERS for assignment in gone)
+        for held in self.line.forget(gone):
+            (self._far if held.in_tier else self._soon).remove(held.record)

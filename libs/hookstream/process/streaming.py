@@ -65,6 +65,7 @@ class Streaming:
             else:
                 self._context.health.ready(_KAFKA)
                 self._context.health.started()
+                logger.info("ready", extra={"fields": {"groups": list(self._reads)}})
                 return True
         return False
 
@@ -73,6 +74,9 @@ class Streaming:
         decoder = Decoder(self.table.codec, self.dead, self.table.catch_up) if decode else None
         watched = self._watched(group, handler)
         loop = Loop(self.kafka, group, self._reads[group], watched, decoder=decoder, **limits)  # type: ignore[arg-type]
+        health = self._context.health
+        health.not_ready(group, "joining its group")
+        loop.on_joined = lambda: health.ready(group)
         self._loops[group] = loop
         return loop
 

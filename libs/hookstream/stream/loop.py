@@ -6,6 +6,7 @@ polling goes on. A process that stood still proves it is still a member before a
 """
 
 import contextlib
+import logging
 import math
 import threading
 import time
@@ -29,6 +30,7 @@ _FULL_POLL_S = 0.02
 _FULL_S = 0.002
 _PAUSE_AFTER_S = 1.0
 _BATCH = 500
+logger = logging.getLogger(__name__)
 REVOKE_S = 3.0
 
 
@@ -89,6 +91,8 @@ class Loop:
         self.topics = tuple(topics)
         self.assignments: dict[tuple[str, int], Assignment] = {}
         self.last_turn = time.monotonic()
+        self.on_joined: Callable[[], None] = lambda: None
+        """Told each time the group has given out its partitions, be it none to us."""
         self._kafka = kafka
         self._handler = handler
         self._decoder = decoder
@@ -302,6 +306,8 @@ class Loop:
             self.assignments[self._key(assignment)] = assignment
         consumer.incremental_assign([self._start(a) for a in taken])
         self._resume(taken)
+        self._tell("assigned", taken)
+        self.on_joined()
         self._all_paused = False
 
     def _take(self, part: TopicPartition) -> Assignment:
@@ -315,6 +321,7 @@ class Loop:
 
     def _on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         going = self._ours(parts)
+        self._tell("revoked", going)
         within_s = self._stop_within_s if self._stopping.is_set() else REVOKE_S
         self._handler.revoked(going, within_s)
         self._take_events()
@@ -327,6 +334,7 @@ class Loop:
 
     def _on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         gone = self._ours(parts)
+        self._tell("lost", gone)
         self._lose([a for a in gone if a.alive])
         self._forget(gone)
         consumer.incremental_unassign(parts)
@@ -346,6 +354,10 @@ class Loop:
     def _forget(self, some: list[Assignment]) -> None:
         for assignment in some:
             self.assignments.pop(self._key(assignment), None)
+
+    def _tell(self, what: str, some: list[Assignment]) -> None:
+        named = [f"{a.topic}-{a.partition}" for a in some]
+        logger.info(what, extra={"fields": {"group": self.group, "partitions": named}})
 
     def _leave(self) -> None:
         self._take_events()
