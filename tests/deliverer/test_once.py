@@ -32,7 +32,7 @@ SESSION_MS = 6_000
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
-def webhook(receiver: Receiver, path: str = "/w", **changes: object) -> Webhook:
+def webhook(receiver: Receiver, path: str = "/w") -> Webhook:
     policy = Policy(
         id="quick",
         name="quick",
@@ -40,11 +40,16 @@ def webhook(receiver: Receiver, path: str = "/w", **changes: object) -> Webhook:
         signature=Signature(scheme="none"),
         deadline_ms=60_000,
     )
-    known = {
-        "id": "wh" + path[1:], "workspace": "ws", "version": 1, "name": path[1:],
-        "state": "active", "url": receiver.url + path, "lane": "lane", "policy": policy,
-    }  # fmt: skip
-    return Webhook(**(known | changes))
+    return Webhook(
+        id="wh" + path[1:],
+        workspace="ws",
+        version=1,
+        name=path[1:],
+        state="active",
+        url=receiver.url + path,
+        lane="lane",
+        policy=policy,
+    )
 
 
 def delivery(hook: Webhook, number: int, data: bytes = b'{"n":1}') -> Delivery:
@@ -167,7 +172,7 @@ def test_two_crashes_in_a_row_behind_one_hung_record_repeat_only_the_hung_one(
     for crash in (1, 2):
         process = start()
         wait_until(lambda: len(set(receiver.ids())) == 200, WITHIN_S)
-        wait_until(lambda c=crash: receiver.ids("/hung") == ["evt_0"] * c, WITHIN_S)
+        assert wait_until(lambda: receiver.ids("/hung"), WITHIN_S) == ["evt_0"] * crash
         wait_until(lambda: len(outcomes(kafka, "succeeded")) == 199, WITHIN_S)
         process.kill()
         process.wait()

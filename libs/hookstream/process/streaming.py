@@ -7,6 +7,7 @@ stays, says so at `/healthz/ready` and in the log, and asks again every few seco
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import KafkaException
 
@@ -69,11 +70,11 @@ class Streaming:
                 return True
         return False
 
-    def loop(self, group: str, handler: Handler, *, decode: bool = True, **limits: float) -> Loop:
-        """A loop over what `group` reads; its liveness is watched."""
+    def loop(self, group: str, handler: Handler, *, decode: bool = True, **options: Any) -> Loop:
+        """A loop over what `group` reads, its liveness watched; `options` as `Loop` takes them."""
         decoder = Decoder(self.table.codec, self.dead, self.table.catch_up) if decode else None
         watched = self._watched(group, handler)
-        loop = Loop(self.kafka, group, self._reads[group], watched, decoder=decoder, **limits)  # type: ignore[arg-type]
+        loop = Loop(self.kafka, group, self._reads[group], watched, decoder=decoder, **options)
         health = self._context.health
         health.not_ready(group, "joining its group")
         loop.on_joined = lambda: health.ready(group)
