@@ -53,7 +53,9 @@ async def main(
             GROUP, deliverer, stop_within_s=_STOP_S, max_records=20_000, max_bytes=_HELD_BYTES
         )
         deliverer.steady = loop.steady
-        await streaming.run(stop, asyncio.create_task(deliverer.tick()))
+        ticking = asyncio.create_task(deliverer.tick())
+        await streaming.run(stop, ticking)
+        ticking.cancel()
         await sender.close()
     await streaming.close()
 

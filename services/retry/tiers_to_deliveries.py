@@ -51,12 +51,12 @@ class Retry(Handler):
         self._clock_ms = clock_ms
         self._late = late
         self._far, self._soon = Tally(), Tally()
-        self._tiers = 0
+        self._tiers: set[Assignment] = set()
 
     def assigned(self, taken: Sequence[Assignment]) -> dict[tuple[str, int], int]:
         for assignment in taken:
             assignment.state = Tally()
-            self._tiers += assignment.topic in TIERS
+        self._tiers.update(a for a in taken if a.topic in TIERS)
         return {}
 
     def revoked(self, going: Sequence[Assignment], within_s: float) -> None:
@@ -79,7 +79,7 @@ class Retry(Handler):
         waiting: Tally = assignment.state
         if waiting.last_at_ms - self._clock_ms() < AHEAD_MS:
             return waiting.records == 0 or self._far.bytes < self._most_bytes
-        share = self._most_bytes // 2 // self._tiers
+        share = self._most_bytes // 2 // len(self._tiers)
         return waiting.records < FEW and waiting.bytes < share
 
     def handle(self, records: Sequence[Record]) -> None:
@@ -140,14 +140,15 @@ class Retry(Handler):
 
         while record.assignment.alive:
             try:
-                return self._writer.produce(
+                self._writer.produce(
                     topic, record.raw, acked, key=key, partition=partition, headers=headers
                 )
+                return
             except Full:
                 time.sleep(_WAIT_S)
         self._soon.remove(record)
 
     def _forget(self, gone: Sequence[Assignment]) -> None:
-        self._tiers -= sum(assignment.topic in TIERS for assignment in gone)
+        self._tiers.difference_update(gone)
         for held in self.line.forget(gone):
             (self._far if held.in_tier else self._soon).remove(held.record)

@@ -71,6 +71,7 @@ class Router(Handler):
 
     def revoked(self, going: Sequence[Assignment], within_s: float) -> None:
         """What Kafka has before the last commit need not be routed again."""
+        del going
         deadline = time.monotonic() + within_s
         while self._unacked and time.monotonic() < deadline:
             time.sleep(_WAIT_S)

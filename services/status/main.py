@@ -6,18 +6,14 @@ from collections.abc import Callable
 
 from hookstream.process.health import Health
 from hookstream.process.run import Context, in_thread
+from hookstream.process.streaming import Streaming
 from hookstream.store.migrate import migrate
 from hookstream.store.pool import UNAVAILABLE
 from hookstream.store.session import Session
 from hookstream.store.settings import PostgresSettings
 from hookstream.store.views import Views
-from hookstream.stream.dead import DeadLetters, Decoder
-from hookstream.stream.loop import Loop
-from hookstream.stream.open import announce_schemas, check_partitions, join_group
 from hookstream.stream.settings import KafkaSettings
-from hookstream.stream.table import Table
 from hookstream.stream.topics import DEAD, EVENTS, OUTCOMES
-from hookstream.stream.writer import Writer
 from services.status.batches import Batches, Write
 from services.status.dead_to_views import DeadToViews
 from services.status.events_to_views import EventsToViews
@@ -38,21 +34,21 @@ _AGAIN_S = 0.5
 
 async def main(stop: asyncio.Event, context: Context) -> None:
     """Run until `stop`. Waits for Postgres at the start; raises what needs a new process."""
-    stopping = threading.Event()
-    kafka = context.environment.read(KafkaSettings)
     dsn = context.environment.read(PostgresSettings).dsn.get_secret_value()
     settings = context.environment.read(StatusSettings)
-    waiting = asyncio.create_task(stop.wait())
-    waiting.add_done_callback(lambda _: stopping.set())
+    stopping = threading.Event()
+    watching = asyncio.create_task(_pass_on(stop, stopping))
     await in_thread("postgres", lambda: _wait_for_postgres(dsn, stopping, context.health))
-    if stopping.is_set():
-        return
-    status = await in_thread("start", lambda: Status(kafka, dsn, settings, context.health))
-    context.health.started()
-    try:
-        await status.run(waiting, stopping)
-    finally:
-        await in_thread("end", status.close)
+    streaming = Streaming(context, "status", {_group(topic): [topic] for topic in VIEWS})
+    if await streaming.open(stop):
+        await _run(stop, stopping, streaming, Parts(context.health, dsn, settings, streaming))
+    watching.cancel()
+    await streaming.close()
+
+
+async def _pass_on(stop: asyncio.Event, stopping: threading.Event) -> None:
+    await stop.wait()
+    stopping.set()
 
 
 def _wait_for_postgres(dsn: str, stopping: threading.Event, health: Health) -> None:
@@ -67,32 +63,20 @@ def _wait_for_postgres(dsn: str, stopping: threading.Event, health: Health) -> N
             return
 
 
-class Status:
-    """The loops of status, made but not yet running."""
+class Parts:
+    """What works beside the loops: writers of batches, the outbox, the upkeep."""
 
     def __init__(
-        self, kafka: KafkaSettings, dsn: str, settings: StatusSettings, health: Health
+        self, health: Health, dsn: str, settings: StatusSettings, streaming: Streaming
     ) -> None:
         self._health = health
-        self._fatal: list[str] = []
-        self._table = Table(kafka, "hookstream-status-config")
-        self._table.catch_up()
-        check_partitions(kafka, self._table.config.topics)
-        self._writer = Writer(kafka, "hookstream-status", on_fatal=self._fatal.append)
-        announce_schemas(self._table, self._writer)
-        self._dead = DeadLetters(self._writer, self._table.codec, lambda _: None)
-        self._outbox = OutboxToTopics(dsn, self._table, self._writer, self._told("outbox"))
-        self._upkeep = Upkeep(dsn, settings)
-        self._loops = {topic: self._loop(kafka, dsn, settings, topic) for topic in VIEWS}
-
-    def _loop(
-        self, kafka: KafkaSettings, dsn: str, settings: StatusSettings, topic: str
-    ) -> tuple[Loop, Batches]:
-        join_group(kafka, self._table, self._writer, f"status.{topic}", topic)
-        views = Views(Session(dsn), settings.kept_days, today)
-        batches = Batches(dsn, VIEWS[topic](views), settings, self._told(topic))
-        decoder = Decoder(self._table.codec, self._dead, self._table.catch_up)
-        return Loop(kafka, f"status.{topic}", [topic], batches, decoder=decoder), batches
+        self.outbox = OutboxToTopics(dsn, streaming.table, streaming.writer, self._told("outbox"))
+        self.upkeep = Upkeep(dsn, settings)
+        self.batches: dict[str, Batches] = {}
+        for topic, make in VIEWS.items():
+            views = Views(Session(dsn), settings.kept_days, today)
+            self.batches[topic] = Batches(dsn, make(views), settings, self._told(topic))
+            streaming.loop(_group(topic), self.batches[topic])
 
     def _told(self, name: str) -> Callable[[str | None], None]:
         def told(reason: str | None) -> None:
@@ -103,27 +87,24 @@ class Status:
 
         return told
 
-    async def run(self, stop: "asyncio.Task[bool]", stopping: threading.Event) -> None:
-        """Until `stop`, or until one of the loops fails, which is raised."""
-        running = [
-            asyncio.create_task(in_thread("outbox", lambda: self._outbox.run(stopping))),
-            asyncio.create_task(in_thread("upkeep", lambda: self._upkeep.run(stopping))),
-            *(asyncio.create_task(in_thread(t, lo.run)) for t, (lo, _) in self._loops.items()),
-            *(asyncio.create_task(in_thread(t, b.run)) for t, (_, b) in self._loops.items()),
-        ]
-        await asyncio.wait([stop, *running], return_when=asyncio.FIRST_COMPLETED)
-        stopping.set()
-        ended_early = [task for task in running if task.done()]
-        for loop, _ in self._loops.values():
-            loop.stop()
-        await asyncio.wait(running[2 : 2 + len(self._loops)])
-        for _, batches in self._loops.values():
-            batches.stop()
-        await asyncio.wait(running)
-        for task in ended_early or running:
-            task.result()
 
-    def close(self) -> None:
-        """After `run`."""
-        self._writer.close()
-        self._table.close()
+async def _run(
+    stop: asyncio.Event, stopping: threading.Event, streaming: Streaming, parts: Parts
+) -> None:
+    """Until `stop`, or until one part fails, which is raised. What was read is written first."""
+    running = [
+        asyncio.create_task(in_thread("outbox", lambda: parts.outbox.run(stopping))),
+        asyncio.create_task(in_thread("upkeep", lambda: parts.upkeep.run(stopping))),
+        *(asyncio.create_task(in_thread(t, b.run)) for t, b in parts.batches.items()),
+    ]
+    try:
+        await streaming.run(stop, *running)
+    finally:
+        stopping.set()
+        for batches in parts.batches.values():
+            batches.stop()
+    await asyncio.gather(*running)
+
+
+def _group(topic: str) -> str:
+    return f"status.{topic}"

@@ -1,11 +1,9 @@
 """status on a real broker and a real PostgreSQL: every record once, whoever goes away."""
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import psycopg
 from confluent_kafka import Producer
@@ -14,12 +12,15 @@ from msgspec import Struct
 from hookstream.embedded.postgres import EmbeddedPostgres
 from hookstream.model.records import Dead
 from hookstream.process.health import Health
+from hookstream.process.logs import Logs
+from hookstream.process.run import Context
+from hookstream.process.settings import Environment
+from hookstream.process.telemetry import TelemetrySettings, make
 from hookstream.store import outbox
 from hookstream.stream.codec import Codec
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
-from services.status.main import Status
-from services.status.settings import StatusSettings
+from services.status.main import SETTINGS, main
 from tests.status.samples import event, outcome, put_webhook, webhook
 
 WITHIN_S = 30.0
@@ -67,20 +68,31 @@ async def wait_until(condition: Callable[[], bool], within_s: float = WITHIN_S) 
 @asynccontextmanager
 async def running(
     kafka: KafkaSettings, dsn: str, health: Health | None = None
-) -> AsyncIterator[Any]:
+) -> AsyncIterator[None]:
     """status, until the block ends; raises what it raised."""
-    status = await asyncio.to_thread(
-        Status, kafka, dsn, StatusSettings(linger_ms=20), health or Health()
+    environ = {
+        "HOOKSTREAM_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "HOOKSTREAM_KAFKA_TOPIC_PREFIX": kafka.topic_prefix,
+        "HOOKSTREAM_KAFKA_GROUP_PREFIX": kafka.group_prefix,
+        "HOOKSTREAM_POSTGRES_DSN": dsn,
+        "HOOKSTREAM_STATUS_LINGER_MS": "20",
+    }
+    settings = TelemetrySettings()
+    context = Context(
+        Environment(environ, SETTINGS),
+        Logs("status"),
+        health or Health(),
+        make("status", "0", settings),
     )
-    stop, stopping = asyncio.Event(), threading.Event()
-    stopped = asyncio.create_task(stop.wait())
-    task = asyncio.create_task(status.run(stopped, stopping))
+    stop = asyncio.Event()
+    task = asyncio.create_task(main(stop, context))
     try:
-        yield status
+        yield
     finally:
         stop.set()
         await asyncio.wait_for(task, 20)
-        await asyncio.to_thread(status.close)
+        context.telemetry.shutdown()
+        context.logs.close()
 
 
 async def test_records_become_rows_and_a_restart_adds_none(kafka: KafkaSettings, dsn: str) -> None:

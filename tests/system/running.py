@@ -42,6 +42,8 @@ class Kill(NamedTuple):
     """One `kill -9`, and what was in flight then."""
 
     service: str
+    frozen_ns: int
+    """From then on it did nothing more."""
     at_ns: int
     in_flight: int
 
@@ -55,6 +57,8 @@ class Running:
         self.system = system
         self.kafka, self.postgres, self.receiver = kafka, postgres, receiver
         self.settings: KafkaSettings = system.kafka
+        self._connection: psycopg.Connection[Any] | None = None
+        self._consumer = Consumer(self.settings.client("tests") | {"group.id": "tests"})
         self.key = open_entrance(system, WORKSPACE).key
         with self.api() as api:
             schedule = {"kind": "list", "delays_ms": DELAYS_MS}
@@ -74,6 +78,12 @@ class Running:
         """Events for the three webhooks."""
         return Load(self.system.ports.ingest_url, self.key, self.settings, WORKSPACE)
 
+    def close(self) -> None:
+        """Let go of Kafka and Postgres."""
+        self._consumer.close()
+        if self._connection is not None:
+            self._connection.close()
+
     # -- breaking -------------------------------------------------------------------------------
 
     def kill(self, service: str, within_s: float = 15) -> Kill:
@@ -83,13 +93,14 @@ class Running:
             ends = {topic: self.ends(topic) for topic in _READS.get(service, [OUTCOMES])}
             pid = self.system.pids()[service][0]
             os.kill(pid, signal.SIGSTOP)
+            frozen_ns = time_ns()
             found = self._in_flight(service, ends)
             if not found:
                 os.kill(pid, signal.SIGCONT)
                 return None
             at_ns = time_ns()
             self.system.kill(service)
-            return Kill(service, at_ns, found)
+            return Kill(service, frozen_ns, at_ns, found)
 
         killed = wait_until(frozen_and_killed, within_s)
         assert killed is not None
@@ -119,21 +130,16 @@ class Running:
 
     def ends(self, topic: str) -> dict[int, int]:
         """Where each partition of a topic ends."""
-        name = self.settings.topic(topic)
-        consumer = Consumer(self.settings.client("tests") | {"group.id": "tests"})
-        try:
-            parts = consumer.list_topics(name, timeout=10).topics[name].partitions
-            return {
-                p: consumer.get_watermark_offsets(TopicPartition(name, p), timeout=10)[1]
-                for p in parts
-            }
-        finally:
-            consumer.close()
+        name, look = self.settings.topic(topic), self._consumer
+        parts = look.list_topics(name, timeout=10).topics[name].partitions
+        found = {p: look.get_watermark_offsets(TopicPartition(name, p), timeout=10) for p in parts}
+        return {p: high for p, (_, high) in found.items()}
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """What Postgres answers."""
-        with psycopg.connect(self.dsn, connect_timeout=5) as connection:
-            return connection.execute(query, values).fetchall()
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self.dsn, connect_timeout=5, autocommit=True)
+        return self._connection.execute(query.encode(), values).fetchall()
 
     @property
     def dsn(self) -> str:
@@ -177,4 +183,6 @@ def running() -> Iterator[Running]:
         system = System(folder, free(), environ=environ, partitions=PARTITIONS)
         receiver = stack.enter_context(Receiving())
         stack.enter_context(system)
-        yield Running(system, kafka, postgres, receiver)
+        made = Running(system, kafka, postgres, receiver)
+        stack.callback(made.close)
+        yield made

@@ -16,8 +16,8 @@ from tests.system.load import Load
 from tests.system.receiving import FLAKY, GOOD, PATHS, Key, Request
 from tests.system.running import DELAYS_MS, GOES_ON_S, Kill, Running, running
 
-ALL = ("router", "retry", "deliverer", "status")
-ROUNDS = (("router", "retry"), ("deliverer", "status"), ALL, ALL)
+ALL = ("status", "retry", "router", "deliverer")
+ROUNDS = (("retry", "router"), ("status", "deliverer"), ALL, ALL)
 BURST = 150
 SLACK = 2
 """Times `GOES_ON_S`; the default session timeout of 45 s is still twice as long."""
@@ -74,7 +74,32 @@ class Run:
         wait_until(lambda: self.system.all_succeeded(events), END_S)
         self.outcomes = self.system.outcomes()
         self.requests = list(self.system.receiver.requests)
-        print(self.kills, self.went_on_s, events, len(self.requests), self.unlogged(), Counter(o.result for _, o in self.outcomes))
+        for k in self.kills:
+            if k.service == "deliverer":
+                un = self.unlogged()
+                xs = sorted(
+                    (k.frozen_ns - (r.answered_ns or k.frozen_ns)) / 1e6
+                    for r in self.requests
+                    if r.key in un
+                    and r.at_ns <= k.at_ns
+                    and (r.answered_ns or k.at_ns) > k.at_ns - 2e9
+                )
+                print(k, len(xs), xs[-10:], xs[:5])
+        print(
+            self.went_on_s,
+            events,
+            len(self.requests),
+            sum(self.unlogged().values()),
+            Counter(o.result for _, o in self.outcomes),
+        )
+        x = 0 and (
+            self.kills,
+            self.went_on_s,
+            events,
+            len(self.requests),
+            self.unlogged(),
+            Counter(o.result for _, o in self.outcomes),
+        )
 
     def unlogged(self, until_ns: int | None = None) -> Counter[Key]:
         """Requests without an outcome, by delivery: of all, or of those up to a time."""

@@ -181,8 +181,14 @@ class EmbeddedKafka:
 
 
 def new_cluster_id() -> str:
-    """A random id in the form Kafka wants: 16 bytes, base64 for URLs, no padding."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    """A random id in the form Kafka wants: 16 bytes, base64 for URLs, no padding.
+
+    Never one with a dash in front, which its tool takes for an option: one in 64.
+    """
+    made = "-"
+    while made.startswith("-"):
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    return made
 
 
 def _clean_env() -> dict[str, str]:

@@ -82,7 +82,10 @@ class Streaming:
         return loop
 
     async def run(self, stop: asyncio.Event, *beside: "asyncio.Task[None]") -> None:
-        """Run the loops until `stop`, or until something fails, which is raised."""
+        """Run the loops until `stop`, or until something fails, which is raised.
+
+        A task of `beside` that ends early ends it all; ending those that run is the caller's.
+        """
         stopping = asyncio.create_task(stop.wait())
         failed = asyncio.create_task(self._failed.wait())
         looping = [asyncio.create_task(in_thread(n, lo.run)) for n, lo in self._loops.items()]
@@ -97,7 +100,6 @@ class Streaming:
         for task in beside:
             if task.done():
                 task.result()
-            task.cancel()
         if self._reasons:
             raise RuntimeError(self._reasons[0])
 
@@ -115,7 +117,7 @@ class Streaming:
 
     async def _wait(self, stop: asyncio.Event, reason: str) -> None:
         self._context.health.not_ready(_KAFKA, reason)
-        logger.warning("not ready", extra={"fields": {"reason": reason}})
+        logger.warning("not ready: %s", reason)
         with_timeout = asyncio.wait_for(stop.wait(), _AGAIN_S)
         await asyncio.gather(with_timeout, return_exceptions=True)
 

@@ -11,8 +11,14 @@ from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.window import Committed, Window
 
 _TIMEOUT_S = 15
+_TRY_S = 2.0
 _AGAIN_S = 0.1
-_PASSING = {"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"}
+_PASSING = {
+    "COORDINATOR_LOAD_IN_PROGRESS",
+    "COORDINATOR_NOT_AVAILABLE",
+    "NOT_COORDINATOR",
+    "_TIMED_OUT",
+}
 
 
 class OffsetsMissing(Exception):
@@ -25,12 +31,15 @@ class OffsetsMissing(Exception):
 
 def committed(kafka: KafkaSettings, group: str, topic: str, partitions: int) -> dict[int, Any]:
     """partition -> `Committed`, or None where the group's commit is missing or not ours."""
-    admin = AdminClient(kafka.client("hookstream-groups"))
     asked = [TopicPartition(kafka.topic(topic), p) for p in range(partitions)]
     request = ConsumerGroupTopicPartitions(kafka.group_prefix + group, asked)
     deadline = time.monotonic() + _TIMEOUT_S
     while True:
-        answer = admin.list_consumer_group_offsets([request], require_stable=True)
+        # Asked anew, by a new client: on a broker that is only starting a request may get no answer.
+        admin = AdminClient(kafka.client("hookstream-groups"))
+        answer = admin.list_consumer_group_offsets(
+            [request], require_stable=True, request_timeout=_TRY_S
+        )
         try:
             found = next(iter(answer.values())).result(_TIMEOUT_S).topic_partitions
         except KafkaException as error:

@@ -1,0 +1,85 @@
+"""The delay line's tiers: never early, in few hops, whatever the schedule."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hookstream.stream.topics import TIERS
+from services.retry.tiers import EARLY_MS, HOLD_MS, due_of, next_hop
+
+_YEAR_MS = 366 * 86_400_000
+
+
+def hops(due_at_ms: int, now_ms: int, late_ms: int = 0) -> list[tuple[str, int]]:
+    """The tiers a record goes through, each with the time it leaves it, `late_ms` late."""
+    found = []
+    while (tier := next_hop(due_at_ms, now_ms)) is not None:
+        now_ms += TIERS[tier] + late_ms
+        found.append((tier, now_ms))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("remaining_ms", "tier"),
+    [
+        (-1, None),
+        (0, None),
+        (HOLD_MS, None),
+        (HOLD_MS + 1, "retry.2s"),
+        (5_999, "retry.2s"),
+        (6_000, "retry.5s"),
+        (60_999, "retry.20s"),
+        (61_000, "retry.1m"),
+        (3_600_000, "retry.30m"),
+        (3_601_000, "retry.1h"),
+        (_YEAR_MS, "retry.10h"),
+    ],
+)
+def test_the_longest_tier_that_is_left_a_second_before(remaining_ms: int, tier: str | None) -> None:
+    assert next_hop(1_000_000 + remaining_ms, 1_000_000) == tier
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.integers(0, _YEAR_MS), st.integers(0, 2**42), st.integers(0, 900))
+def test_no_tier_is_left_after_the_record_is_due(delay_ms: int, now_ms: int, late_ms: int) -> None:
+    due_at_ms = now_ms + delay_ms
+    for _, left_at_ms in hops(due_at_ms, now_ms, late_ms):
+        assert left_at_ms <= due_at_ms - EARLY_MS + late_ms
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.integers(0, 86_400_000), st.integers(0, 100))
+def test_a_day_takes_at_most_eighteen_hops(delay_ms: int, late_ms: int) -> None:
+    assert len(hops(delay_ms, 0, late_ms)) <= 18
+
+
+@pytest.mark.parametrize(
+    "delays_s",
+    [
+        [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400],
+        [5, 30, 120, 600],
+        [5 + n**4 for n in range(1, 16)],
+        [30, 90, 210],
+        [10, 30, 120, 600, 1_800],
+    ],
+    ids=["standard", "growing", "fourth power", "thirds", "half an hour"],
+)
+def test_the_longest_delays_in_use_take_at_most_fourteen_hops(delays_s: list[int]) -> None:
+    assert max(len(hops(delay_s * 1000, 0, 20)) for delay_s in delays_s) <= 14
+
+
+@pytest.mark.parametrize(
+    ("headers", "due"),
+    [
+        ({"due": b"17", "lane": b"l"}, 17),
+        ({"due": b"17"}, None),
+        ({"due": b"17", "lane": b""}, None),
+        ({"lane": b"l"}, None),
+        ({"due": b"soon", "lane": b"l"}, None),
+        ({"due": b"1" * 5000, "lane": b"l"}, None),
+    ],
+)
+def test_a_record_without_lane_or_due_time_is_no_delivery(
+    headers: dict[str, bytes], due: int | None
+) -> None:
+    assert due_of(headers) == due
