@@ -8,9 +8,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from hookstream.process import tracing
 from hookstream.store import offsets
 from hookstream.store.logged import Logged
 from hookstream.store.offsets import Fenced, Move, Partition, Position
@@ -159,7 +161,8 @@ class Batches(Handler):
         new = [r for r in batch if r.offset >= self._positions[_key(r.assignment)].next_offset]
         if new:
             moves = self._moves(new)
-            self._write([_logged(record) for record in new], moves, self._positions)
+            with _traced(new):
+                self._write([_logged(record) for record in new], moves, self._positions)
             for move in moves:
                 key = (move.topic, move.partition)
                 self._positions[key] = self._positions[key]._replace(next_offset=move.next_offset)
@@ -185,6 +188,22 @@ class Batches(Handler):
 
 def _key(assignment: Assignment) -> Partition:
     return assignment.topic, assignment.partition
+
+
+@contextmanager
+def _traced(records: Sequence[Record]) -> Iterator[None]:
+    """A span for each record that is sampled, as long as its batch is being written."""
+    with ExitStack() as spans:
+        for record in records:
+            trace = record.headers.get("traceparent")
+            if tracing.sampled(trace):
+                topic = record.assignment.topic
+                attributes = tracing.messaging("process", "process", topic)
+                name = f"process {topic}"
+                spans.enter_context(
+                    tracing.span(name, tracing.CONSUMER, trace, attributes=attributes)
+                )
+        yield
 
 
 def _logged(record: Record) -> Logged[Any]:

@@ -105,9 +105,7 @@ def test_a_policys_edit_reaches_all_its_webhooks_before_it_is_answered(
     assert {got.body for got in receiver.got} == {b'{"bare": true}'}
 
 
-def test_a_table_rebuilt_from_the_compacted_topic_equals_the_live_one(
-    running: Shared, broker: EmbeddedKafka
-) -> None:
+def test_a_table_rebuilt_from_the_compacted_topic_equals_the_live_one(running: Shared) -> None:
     tenant = running.tenant()
     live = Table(running.kafka, "tests-live")
     live.catch_up()
@@ -185,7 +183,5 @@ def _alter(admin: AdminClient, kind: ResourceType, name: str, config: dict[str, 
         for key, value in config.items()
     ]
     resource = ConfigResource(kind, name, incremental_configs=entries)
-    for altered in (
-        AdminClient(kafka.client("tests")).incremental_alter_configs([resource]).values()
-    ):
+    for altered in admin.incremental_alter_configs([resource]).values():
         altered.result(20)

@@ -35,7 +35,7 @@ def committed(kafka: KafkaSettings, group: str, topic: str, partitions: int) -> 
     request = ConsumerGroupTopicPartitions(kafka.group_prefix + group, asked)
     deadline = time.monotonic() + _TIMEOUT_S
     while True:
-        # Asked anew, by a new client: on a broker that is only starting a request may get no answer.
+        # Asked anew, by a new client: a broker that is only starting may never answer a request.
         admin = AdminClient(kafka.client("hookstream-groups"))
         answer = admin.list_consumer_group_offsets(
             [request], require_stable=True, request_timeout=_TRY_S

@@ -1,5 +1,6 @@
 """Our topics: their names, shapes and keys (design: *The way of an event*)."""
 
+import time
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaException
@@ -36,6 +37,7 @@ TIERS: dict[str, int] = {
 
 _DAY_MS = 86_400_000
 _KIB = 1024
+_KNOWN_WITHIN_S = 30.0
 
 
 class Topic(NamedTuple):
@@ -79,6 +81,7 @@ def apply(kafka: KafkaSettings, wanted: list[Topic], replicas: int) -> list[str]
     new = [_new(kafka, t, replicas) for t in missing]
     for made in admin.create_topics(new).values() if new else ():
         _made(made)
+    _until_known(admin, {kafka.topic(t.name) for t in missing})
     present = [t for t in wanted if kafka.topic(t.name) in there]
     counts = {t.name: len(there[kafka.topic(t.name)].partitions) for t in present}
     return [
@@ -86,6 +89,15 @@ def apply(kafka: KafkaSettings, wanted: list[Topic], replicas: int) -> list[str]
         for t in present
         if counts[t.name] != t.partitions
     ] + _differing_configs(admin, kafka, present)
+
+
+def _until_known(admin: AdminClient, names: set[str]) -> None:
+    """A topic that was made is not in the broker's answers at once."""
+    deadline = time.monotonic() + _KNOWN_WITHIN_S
+    while not names <= admin.list_topics(timeout=10).topics.keys():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"topics were made and are not there: {sorted(names)}")
+        time.sleep(0.05)
 
 
 def _new(kafka: KafkaSettings, topic: Topic, replicas: int) -> NewTopic:

@@ -1,0 +1,180 @@
+"""The delay line on real Kafka: the same bytes, later, never early, whatever dies meanwhile."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+import psutil
+
+from hookstream.model.records import Dead
+from hookstream.stream.deliveries import partition_of_lane
+from hookstream.stream.settings import KafkaSettings
+from hookstream.stream.topics import DEAD, DELIVERIES, RETRY, TIERS
+from hookstream.stream.writer import Ack, Writer
+from tests.fixtures.kafka import PARTITIONS, Seen, read_all, wait_until
+from tests.started import started
+
+WITHIN_S = 40
+LATE_MS = 1_000
+"""Ten times what is promised, which a broker and a test on two busy cores may take."""
+RESTARTED_LATE_MS = 30_000
+COMMITTED_MS = 1_000
+"""Ten times as often the loop commits: what was moved before is not moved again."""
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def put_waiting(
+    kafka: KafkaSettings,
+    waiting: Iterable[tuple[str, int]],
+    *,
+    topic: str = RETRY,
+    size: int = 0,
+    **changed: bytes,
+) -> None:
+    """Put (delivery, due) pairs on a topic as the deliverer does: keyed by the delivery."""
+    writer = Writer(kafka, "tests", on_fatal=print)
+    refused: list[Ack] = []
+    for delivery, due_at_ms in waiting:
+        headers = {
+            "delivery": delivery.encode(),
+            "turn": b"2",
+            "due": b"%d" % due_at_ms,
+            "lane": f"lane of {delivery}".encode(),
+            "hash": b"0123456789abcdef",
+            "traceparent": b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01",
+        }
+        raw = f"bytes of {delivery}".encode().ljust(size, b".")
+        writer.produce(
+            topic,
+            raw,
+            lambda ack: refused.append(ack) if ack.refused else None,
+            key=delivery,
+            headers=[*(headers | changed).items()],
+        )
+    assert writer.close(30)
+    assert refused == []
+
+
+def delivered(kafka: KafkaSettings) -> list[Seen]:
+    return read_all(kafka, DELIVERIES)
+
+
+def late_ms(seen: Seen) -> int:
+    """How long after its due time a delivery got onto its topic, by the broker's clock."""
+    return seen.timestamp_ms - int(seen.headers["due"])
+
+
+def hops(kafka: KafkaSettings) -> dict[str, list[str]]:
+    """delivery -> the tiers it went through, in order."""
+    seen = [
+        (s.timestamp_ms, tier, s.headers["delivery"])
+        for tier in TIERS
+        for s in read_all(kafka, tier)
+    ]
+    found: dict[str, list[str]] = {}
+    for _, tier, delivery in sorted(seen):
+        found.setdefault(delivery.decode(), []).append(tier)
+    return found
+
+
+def test_each_comes_when_due_by_the_tiers_that_are_left_in_time(kafka: KafkaSettings) -> None:
+    with started(kafka, "retry"):
+        start_ms = now_ms() + 300
+        dues = {f"d{s}": start_ms + s * 1000 for s in (0, 1, 2, 4, 7, 9, 14)}
+        put_waiting(kafka, [*dues.items(), ("overdue", start_ms - 5_000)])
+        wait_until(lambda: len(delivered(kafka)) == len(dues) + 1, WITHIN_S)
+    found = {seen.headers["delivery"].decode(): seen for seen in delivered(kafka)}
+    assert set(found) == {*dues, "overdue"}
+    late = {delivery: late_ms(found[delivery]) for delivery in dues}
+    assert min(late.values()) >= 0, late
+    assert max(late.values()) <= LATE_MS, late
+    assert hops(kafka) == {
+        "d4": ["retry.2s"],
+        "d7": ["retry.5s"],
+        "d9": ["retry.5s", "retry.2s"],
+        "d14": ["retry.10s", "retry.2s"],
+    }
+
+
+def test_what_comes_out_is_what_went_in(kafka: KafkaSettings) -> None:
+    with started(kafka, "retry"):
+        put_waiting(kafka, [("d", now_ms() + 4_000)])
+        wait_until(lambda: delivered(kafka), WITHIN_S)
+    came, tier, out = read_all(kafka, RETRY)[0], read_all(kafka, "retry.2s")[0], delivered(kafka)[0]
+    assert (came.raw, came.headers, came.key) == (tier.raw, tier.headers, tier.key)
+    assert (came.raw, came.headers) == (out.raw, out.headers)
+    lane = b"lane of d"
+    assert (out.key, out.partition) == (lane, partition_of_lane(lane, PARTITIONS))
+
+
+def test_twins_meet_in_one_partition_and_come_together(kafka: KafkaSettings) -> None:
+    with started(kafka, "retry"):
+        due = now_ms() + 8_000
+        twins = [(f"d{number}", due) for number in range(8)]
+        put_waiting(kafka, twins)
+        put_waiting(kafka, twins)
+        wait_until(lambda: len(delivered(kafka)) == 16, WITHIN_S)
+    for topic in (RETRY, "retry.5s"):
+        places = {(seen.headers["delivery"], seen.partition) for seen in read_all(kafka, topic)}
+        assert len(places) == 8, places
+    assert all(0 <= late_ms(seen) <= LATE_MS for seen in delivered(kafka))
+
+
+def test_killed_with_records_waiting_all_come_and_none_early(kafka: KafkaSettings) -> None:
+    count = 600
+    with started(kafka, "retry") as first:
+        start_ms = now_ms()
+        dues = {f"d{n}": start_ms + n * 15 for n in range(count)}
+        put_waiting(kafka, dues.items())
+        wait_until(lambda: len(delivered(kafka)) > 100, WITHIN_S)
+        killed_ms = now_ms()
+        first.send_signal(signal.SIGKILL)
+        first.wait(10)
+    already = len(delivered(kafka))
+    assert already < count, "it was killed too late to show anything"
+    with started(kafka, "retry"):
+        wait_until(lambda: set(ids(kafka)) == set(dues), WITHIN_S)
+    found = delivered(kafka)
+    assert min(late_ms(seen) for seen in found) >= 0
+    assert max(late_ms(seen) for seen in found) <= RESTARTED_LATE_MS
+    once = [delivery for delivery, due in dues.items() if due < killed_ms - COMMITTED_MS]
+    assert once
+    times = ids(kafka)
+    assert {delivery: times[delivery] for delivery in once} == dict.fromkeys(once, 1)
+
+
+def ids(kafka: KafkaSettings) -> Counter[str]:
+    """delivery -> how often it came out."""
+    return Counter(seen.headers["delivery"].decode() for seen in delivered(kafka))
+
+
+def test_what_is_no_delivery_is_dead_and_the_others_go_on(kafka: KafkaSettings) -> None:
+    with started(kafka, "retry"):
+        put_waiting(kafka, [("bad", 0)], due=b"tomorrow")
+        put_waiting(kafka, [("good", now_ms())])
+        wait_until(lambda: delivered(kafka) and read_all(kafka, DEAD), WITHIN_S)
+    dead = [seen.value for seen in read_all(kafka, DEAD)]
+    assert [d.reason for d in dead if isinstance(d, Dead)] == ["not_a_delivery"]
+    assert list(ids(kafka)) == ["good"]
+
+
+def test_what_waits_for_hours_costs_disk_and_does_not_stop_what_is_due(
+    kafka: KafkaSettings,
+) -> None:
+    due = now_ms() + 40_000_000
+    for number, tier in enumerate(("retry.10h", "retry.3h")):
+        many = [(f"d{number}-{n}", due) for n in range(1_000)]
+        put_waiting(kafka, many, topic=tier, size=100_000)
+    with started(kafka, "retry", RETRY_HELD_MIB="16") as retry:
+        before = psutil.Process(retry.pid).memory_info().rss
+        soon = [(f"soon{n}", now_ms() + 1_000 + n * 10) for n in range(300)]
+        put_waiting(kafka, soon)
+        wait_until(lambda: len(delivered(kafka)) == 300, WITHIN_S)
+        grown = psutil.Process(retry.pid).memory_info().rss - before
+    assert set(ids(kafka)) == {delivery for delivery, _ in soon}
+    assert all(0 <= late_ms(seen) <= LATE_MS for seen in delivered(kafka))
+    assert grown < 64 * 1024 * 1024, "200 MB wait"
