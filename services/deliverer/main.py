@@ -50,7 +50,12 @@ async def main(
         sender = _sender(context)
         deliverer = _deliverer(streaming, context, sender, reached)
         loop = streaming.loop(
-            GROUP, deliverer, stop_within_s=_STOP_S, max_records=20_000, max_bytes=_HELD_BYTES
+            GROUP,
+            deliverer,
+            kind=Delivery,
+            stop_within_s=_STOP_S,
+            max_records=20_000,
+            max_bytes=_HELD_BYTES,
         )
         deliverer.steady = loop.steady
         ticking = asyncio.create_task(deliverer.tick())

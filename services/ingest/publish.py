@@ -7,7 +7,7 @@ from hookstream.model.records import Event
 from hookstream.process import tracing
 from hookstream.stream.codec import Codec
 from hookstream.stream.topics import EVENTS
-from hookstream.stream.writer import Ack, Answer, Dispatch, Full, Refused, Writer
+from hookstream.stream.writer import Ack, Full, Refused, Writer
 from services.ingest.problems import Problem, unknown
 
 ACK_TIMEOUT_MS = 9_000
@@ -100,16 +100,3 @@ class Publisher:
             return Problem(413, "too_large", detail, field="data", event=event.id)
         self.unknown += 1
         return unknown(event.id)
-
-
-def handing_over(loop: asyncio.AbstractEventLoop) -> Dispatch:
-    """Has the loop called once for all answers of a poll, from the thread that polls."""
-
-    def run_all(answers: Sequence[Answer]) -> None:
-        for on_ack, ack in answers:
-            on_ack(ack)
-
-    def hand_over(answers: Sequence[Answer]) -> None:
-        loop.call_soon_threadsafe(run_all, answers)
-
-    return hand_over

@@ -95,9 +95,6 @@ class Router(Handler):
 
     def _route(self, record: Record) -> None:
         event = record.value
-        if not isinstance(event, Event):
-            self._dead.put(record, "not_an_event", "another kind of record on the events topic")
-            return
         refusal = self._refusal(event)
         if refusal is not None:
             self._dead.put(record, refusal.code, refusal.detail, event)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from hookstream.model.records import Event
 from hookstream.process.run import Context
 from hookstream.process.streaming import Streaming
 from hookstream.stream.open import partitions
@@ -21,6 +22,7 @@ async def main(stop: asyncio.Event, context: Context) -> None:
     if await streaming.open(stop):
         table, writer = streaming.table, streaming.writer
         n = partitions(table, DELIVERIES)
-        streaming.loop(GROUP, Router(table, writer, streaming.dead, n, settings))
+        router = Router(table, writer, streaming.dead, n, settings)
+        streaming.loop(GROUP, router, kind=Event)
         await streaming.run(stop)
     await streaming.close()

@@ -4,6 +4,9 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+from msgspec import Struct
+
+from hookstream.model.records import Dead, Event, Outcome
 from hookstream.process.health import Health
 from hookstream.process.run import Context, in_thread
 from hookstream.process.streaming import Streaming
@@ -28,6 +31,7 @@ VIEWS: dict[str, Callable[[Views], Write]] = {
     EVENTS: EventsToViews,
     DEAD: DeadToViews,
 }
+KINDS: dict[str, type[Struct]] = {OUTCOMES: Outcome, EVENTS: Event, DEAD: Dead}
 
 _AGAIN_S = 0.5
 

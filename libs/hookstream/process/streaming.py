@@ -5,11 +5,13 @@ stays, says so at `/healthz/ready` and in the log, and asks again every few seco
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaException
+from msgspec import Struct
 
 from hookstream.model.records import Dead
 from hookstream.process.run import Context, in_thread
@@ -44,10 +46,13 @@ class Streaming:
         self._failed = asyncio.Event()
         self._loops: dict[str, Loop] = {}
 
-    async def open(self, stop: asyncio.Event, *, answers_here: bool = False) -> bool:
+    async def open(
+        self, stop: asyncio.Event, *, answers_here: bool = False, ack_within_ms: int = 0
+    ) -> bool:
         """Make everything; False if `stop` came first.
 
         `answers_here`: the broker's answers are handed over on this event loop, by batches.
+        `ack_within_ms`: what is not acknowledged by then is answered as timed out; 0: never.
         """
         client = f"hookstream-{self._service}"
         self.table = Table(self.kafka, f"{client}-config")
@@ -56,6 +61,7 @@ class Streaming:
             client,
             on_fatal=self._fail,
             dispatch=self._hand_over if answers_here else None,
+            timeout_ms=ack_within_ms,
         )
         self.dead = DeadLetters(self.writer, self.table.codec, self._log_dead)
         while not stop.is_set():
@@ -67,6 +73,8 @@ class Streaming:
                 self._context.health.ready(_KAFKA)
                 self._context.health.started()
                 logger.info("ready", extra={"fields": {"groups": list(self._reads)}})
+                gc.collect()
+                gc.freeze()  # what is there now stays: the collector need not look at it again
                 return True
         return False
 

@@ -60,10 +60,20 @@ class DeadLetters:
 
 
 class Decoder:
-    """Decodes batches. What cannot be read goes to the dead topic, and the partition goes on."""
+    """Decodes batches. What cannot be read goes to the dead topic, and the partition goes on.
 
-    def __init__(self, codec: Codec, dead: DeadLetters, refresh: Callable[[], None]) -> None:
+    kind: what belongs on the topic; any other record of ours is as dead as garbage.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        dead: DeadLetters,
+        refresh: Callable[[], None],
+        kind: type[Struct] = Struct,
+    ) -> None:
         self._codec = codec
+        self._kind = kind
         self._dead = dead
         self._refresh = refresh
         self._given_up: set[str] = set()
@@ -77,6 +87,10 @@ class Decoder:
             record.value = self._decode(record.raw)
         except Undecodable as error:
             self._dead.put(record, "undecodable", str(error))
+            return False
+        if not isinstance(record.value, self._kind):
+            detail = f"a record named {type(record.value).__name__} does not belong on this topic"
+            self._dead.put(record, f"not_{_named(self._kind)}", detail)
             return False
         return True
 
@@ -94,3 +108,8 @@ class Decoder:
                     raise
             self._refresh()
             time.sleep(_ASK_EVERY_S)
+
+
+def _named(kind: type[Struct]) -> str:
+    name = kind.__name__.lower()
+    return f"an_{name}" if name[0] in "aeiou" else f"a_{name}"
