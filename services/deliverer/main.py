@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from hookstream.model.records import Attempt, Outcome
+from hookstream.model.records import Attempt, Delivery, Outcome
 from hookstream.process.logs import Logs
 from hookstream.process.run import Context
 from hookstream.process.sealing import SealSettings

@@ -39,7 +39,7 @@ async def main(stop: asyncio.Event, context: Context) -> None:
         n = partitions(streaming.table, DELIVERIES)
         retry = Retry(streaming.writer, streaming.dead, n, settings, clock_ms, lateness.record)
         _watch(retry.line)
-        streaming.loop(GROUP, retry, decode=False, consumer=SMALL_READS, **UNBOUNDED)
+        streaming.loop(GROUP, retry, kind=None, consumer=SMALL_READS, **UNBOUNDED)
         releasing = asyncio.create_task(in_thread("delay line", retry.line.run))
         await streaming.run(stop, releasing)
         retry.line.close()

@@ -8,6 +8,7 @@ one, as the broker acknowledges, and the loop turns meanwhile.
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import cast
 
 from hookstream.model.checks import check
 from hookstream.model.errors import Refusal
@@ -94,7 +95,7 @@ class Router(Handler):
                 self._route(record)
 
     def _route(self, record: Record) -> None:
-        event = record.value
+        event = cast(Event, record.value)
         refusal = self._refusal(event)
         if refusal is not None:
             self._dead.put(record, refusal.code, refusal.detail, event)

@@ -80,7 +80,7 @@ class Parts:
         for topic, make in VIEWS.items():
             views = Views(Session(dsn), settings.kept_days, today)
             self.batches[topic] = Batches(dsn, make(views), settings, self._told(topic))
-            streaming.loop(_group(topic), self.batches[topic])
+            streaming.loop(_group(topic), self.batches[topic], kind=KINDS[topic])
 
     def _told(self, name: str) -> Callable[[str | None], None]:
         def told(reason: str | None) -> None:

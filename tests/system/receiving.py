@@ -31,10 +31,9 @@ class Request:
         self.status = status
         self.answered_ns: int | None = None
 
-    def was_open(self, at_ns: int, just_before_ns: int = 0) -> bool:
-        """Whether it was open at that time, or answered so shortly before."""
-        ended_ns = self.answered_ns or at_ns
-        return self.at_ns <= at_ns <= ended_ns + just_before_ns
+    def was_in_flight(self, from_ns: int, to_ns: int) -> bool:
+        """Whether it came before `to` and was not answered before `from`."""
+        return self.at_ns <= to_ns and (self.answered_ns is None or self.answered_ns >= from_ns)
 
 
 class Receiving:

@@ -126,6 +126,12 @@ class Running:
         written = dict(self.rows(query))
         return sum(max(0, end - written.get(p, 0)) for p, end in ends.items())
 
+    def stop_postgres(self) -> None:
+        """It is gone until `postgres.start()`."""
+        if self._connection is not None:
+            self._connection.close()
+        self.postgres.stop()
+
     # -- looking --------------------------------------------------------------------------------
 
     def ends(self, topic: str) -> dict[int, int]:

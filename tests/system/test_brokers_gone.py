@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -64,7 +65,7 @@ def test_broker_gone_ingest_says_so_and_nothing_acknowledged_is_lost(
 def test_what_moves_needs_kafka_only(system: Running, load: Load) -> None:
     """Postgres stopped, all others restarted: published, received; and the log catches up."""
     there, status = logged(system), system.system.pids()["status"]
-    system.postgres.stop()
+    system.stop_postgres()
     for service in MOVING:
         system.system.stop_service(service)
     for service in MOVING:
@@ -87,9 +88,12 @@ def test_postgres_gone_the_console_says_so_and_comes_back(system: Running) -> No
     with httpx2.Client(
         base_url=system.system.ports.console_url, headers=auth, timeout=30, trust_env=False
     ) as client:
-        system.postgres.stop()
+        system.stop_postgres()
         webhook = {"url": f"{system.receiver.url}/new", "events": ["never"]}
-        for answer in (client.get("/v1/webhooks"), client.post("/v1/webhooks", json=webhook)):
+        with ThreadPoolExecutor() as threads:
+            read = threads.submit(client.get, "/v1/webhooks")
+            written = threads.submit(client.post, "/v1/webhooks", json=webhook)
+        for answer in (read.result(), written.result()):
             assert answer.status_code == 503
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["code"] == "database_unavailable"

@@ -7,7 +7,7 @@ from msgspec import Struct
 DAY_MS = 86_400_000
 
 ResultClass = Literal["status", "timeout", "connection"]
-"""How a request that did not succeed failed: with an answer, in silence, or without a connection."""
+"""How a request failed: with an answer, in silence, or without a connection."""
 
 
 class Codes(Struct, frozen=True, kw_only=True):

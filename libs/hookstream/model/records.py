@@ -36,7 +36,7 @@ Role = Literal["producer", "viewer", "editor", "admin"]
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """Something that happened. Its identity is (workspace, id); `data` is JSON, never re-encoded."""
+    """Something that happened, known by (workspace, id). `data` is JSON, never re-encoded."""
 
     workspace: str
     id: str
@@ -186,7 +186,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
 
 
 class SchemaNote(Struct, frozen=True, kw_only=True):
-    """An Avro schema by its fingerprint, so that a reader that is older than its writer can read."""
+    """An Avro schema by its fingerprint: a reader older than its writer can read by it."""
 
     fingerprint: str
     text: str

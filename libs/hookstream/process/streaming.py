@@ -10,24 +10,21 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaException
 from msgspec import Struct
 
 from hookstream.model.records import Dead
 from hookstream.process.run import Context, in_thread
 from hookstream.stream.dead import DeadLetters, Decoder
-from hookstream.stream.groups import OffsetsMissing
 from hookstream.stream.loop import Handler, Loop
-from hookstream.stream.open import NotReady, announce_schemas, check_partitions, join_group
+from hookstream.stream.open import NOT_NOW, announce_schemas, check_partitions, join_group
 from hookstream.stream.settings import KafkaSettings
-from hookstream.stream.table import ConfigUnreachable, Table
+from hookstream.stream.table import Table
 from hookstream.stream.writer import Answer, Writer
 
 LOOP_MAX_AGE_S = 90.0
 """Longer than the longest thing a loop waits for: then it stands still."""
 _AGAIN_S = 2.0
 _KAFKA = "kafka"
-_WAITED_FOR = (NotReady, OffsetsMissing, ConfigUnreachable, KafkaException)
 logger = logging.getLogger(__name__)
 
 
@@ -67,7 +64,7 @@ class Streaming:
         while not stop.is_set():
             try:
                 await in_thread("open", self._join)
-            except _WAITED_FOR as error:
+            except NOT_NOW as error:
                 await self._wait(stop, str(error))
             else:
                 self._context.health.ready(_KAFKA)
@@ -78,9 +75,14 @@ class Streaming:
                 return True
         return False
 
-    def loop(self, group: str, handler: Handler, *, decode: bool = True, **options: Any) -> Loop:
-        """A loop over what `group` reads, its liveness watched; `options` as `Loop` takes them."""
-        decoder = Decoder(self.table.codec, self.dead, self.table.catch_up) if decode else None
+    def loop(
+        self, group: str, handler: Handler, *, kind: type[Struct] | None, **options: Any
+    ) -> Loop:
+        """A loop over what `group` reads, its liveness watched; `options` as `Loop` takes them.
+
+        kind: the records that belong on its topics; None: bytes, left as they are.
+        """
+        decoder = Decoder(self.table.codec, self.dead, self.table.catch_up, kind) if kind else None
         watched = self._watched(group, handler)
         loop = Loop(self.kafka, group, self._reads[group], watched, decoder=decoder, **options)
         health = self._context.health

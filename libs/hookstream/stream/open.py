@@ -2,12 +2,14 @@
 
 import threading
 
+from confluent_kafka import KafkaException
+
 from hookstream.model.config import key_of
 from hookstream.model.records import GroupNote, SchemaNote, TopicsNote
 from hookstream.stream import schemas
-from hookstream.stream.groups import start_group
+from hookstream.stream.groups import OffsetsMissing, start_group
 from hookstream.stream.settings import KafkaSettings
-from hookstream.stream.table import Table
+from hookstream.stream.table import ConfigUnreachable, Table
 from hookstream.stream.topics import CONFIG, partition_counts
 from hookstream.stream.writer import Ack, Writer
 
@@ -16,6 +18,14 @@ _WITHIN_S = 15.0
 
 class NotReady(Exception):
     """This service cannot start as things are; the text says what would do."""
+
+
+PASSING = (NotReady, OffsetsMissing, ConfigUnreachable, KafkaException)
+"""Why a service cannot start yet: whoever opens waits, says so, and asks again."""
+
+
+NOT_NOW = (NotReady, OffsetsMissing, ConfigUnreachable, KafkaException)
+"""What a start waits out: a person or time will mend it, a new process would not."""
 
 
 def partitions(table: Table, topic: str) -> int:
