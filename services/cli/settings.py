@@ -28,11 +28,15 @@ class UpSettings(BaseModel):
     data_dir: Path = Path(".hookstream")
     """Kafka's and PostgreSQL's data, keys and logs; made at the first start."""
     console_port: int = Field(default=8800, ge=1, le=65535)
+    """Of pages and management API."""
     ingest_port: int = Field(default=8801, ge=1, le=65535)
+    """Where events are taken."""
     health_port: int = Field(default=8802, ge=1, le=65530)
     """The first of six, one a service."""
     kafka_port: int = Field(default=19092, ge=1, le=65535)
+    """Of the Kafka that is started."""
     postgres_port: int = Field(default=15432, ge=1, le=65535)
+    """Of the PostgreSQL that is started."""
 
 
 def known() -> list[type[BaseModel]]:

@@ -12,7 +12,9 @@ class ConsoleSettings(BaseModel):
     section: ClassVar[str] = "console"
 
     host: str = "127.0.0.1"
+    """Where pages and management API are served."""
     port: int = Field(default=8800, ge=0, le=65535)
+    """Its port; 0: any free one."""
     operator_key: SecretStr | None = None
     """Creates workspaces and their first keys. None: nobody can."""
     public_url: str = ""
@@ -20,7 +22,9 @@ class ConsoleSettings(BaseModel):
     publish_wait_s: float = Field(default=1.0, ge=0, le=10)
     """How long an answer waits for its change to be on the topic, before it says `publishing`."""
     link_lasts_s: int = Field(default=3600, ge=60, le=86_400)
+    """How long a link into the pages can be used, in seconds."""
     session_lasts_s: int = Field(default=12 * 3600, ge=300, le=30 * 86_400)
+    """How long a browser stays in, in seconds."""
 
     @field_validator("operator_key")
     @classmethod

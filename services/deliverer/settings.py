@@ -28,11 +28,13 @@ class EgressSettings(BaseModel):
     allow: tuple[str, ...] = ()
     """Networks beside the public internet, such as `127.0.0.0/8` or `10.1.0.0/16`."""
     connect_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    """How long opening a connection may take, TLS included, in seconds."""
     keep_alive_s: float = Field(default=45.0, ge=0, le=600)
     """How long an idle connection is kept."""
     max_connection_age_s: float = Field(default=300.0, gt=0, le=3600)
     """After which a connection is closed, so that changed names and rules take effect."""
     dns_ttl_s: int = Field(default=30, ge=0, le=300)
+    """How long the addresses of a name are remembered, in seconds."""
 
     @field_validator("allow")
     @classmethod

@@ -12,4 +12,6 @@ class RetrySettings(BaseModel):
     section: ClassVar[str] = "retry"
 
     held_mib: int = Field(default=96, ge=4, le=1024)
+    """MiB of records that wait in memory."""
     held_records: int = Field(default=50_000, ge=1_000, le=1_000_000)
+    """Records that wait in memory."""

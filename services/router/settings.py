@@ -16,3 +16,4 @@ class RouterSettings(BaseModel):
     ahead: int = Field(default=5_000, ge=1, le=100_000)
     """Deliveries produced and not yet acknowledged."""
     ahead_mib: int = Field(default=32, ge=1, le=256)
+    """The same in MiB of data."""

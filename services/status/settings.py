@@ -14,10 +14,13 @@ class StatusSettings(BaseModel):
     linger_ms: int = Field(default=100, ge=0, le=5_000)
     """How long a batch waits for more: the log is behind by as much, and the cheaper for it."""
     batch_records: int = Field(default=2_000, ge=1, le=10_000)
+    """Records in one batch, at most."""
     batch_mib: int = Field(default=16, ge=1, le=256)
+    """MiB in one batch, at most."""
     kept_days: int = Field(default=30, ge=2, le=3_650)
     """Days after which events, deliveries and attempts are dropped, today not counted."""
     dead_kept_days: int = Field(default=30, ge=1, le=3_650)
+    """Days after which dead letters are dropped."""
     parked_kept_days: int = Field(default=7, ge=1, le=3_650)
     """A delivery parked for longer ends as `expired`; never later than its event is dropped."""
     release_per_s: int = Field(default=50, ge=1, le=1_000)

@@ -14,6 +14,7 @@ class SealSettings(BaseModel):
     section: ClassVar[str] = "seal"
 
     keys: SecretStr
+    """Keys of 32 bytes in base64 or hex, separated by commas: the first seals, all open."""
 
     @field_validator("keys")
     @classmethod

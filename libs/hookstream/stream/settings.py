@@ -14,17 +14,27 @@ class KafkaSettings(BaseModel):
     section: ClassVar[str] = "kafka"
 
     bootstrap_servers: str = "127.0.0.1:9092"
+    """Brokers to begin with, host:port separated by commas."""
     topic_prefix: str = "hookstream."
+    """Before the name of each topic of ours."""
     group_prefix: str = "hookstream."
+    """Before the name of each consumer group of ours."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How brokers are spoken to."""
     sasl_mechanism: str | None = None
+    """Such as SCRAM-SHA-512; with one of the SASL protocols."""
     sasl_username: str | None = None
+    """Who we are to the brokers."""
     sasl_password: SecretStr | None = None
+    """Its password."""
     ssl_ca_location: str | None = None
+    """File with the certificates that sign the brokers'; the system's if not set."""
     compression: Literal["none", "lz4", "zstd", "snappy"] = "none"
+    """Of what we produce."""
     linger_ms: float = Field(default=0.0, ge=0, le=1000)
+    """How long the producer waits for more to fill a batch, in milliseconds."""
     session_timeout_ms: int = Field(default=10_000, ge=6_000, le=60_000)
-    registry_url: str | None = None
+    """After how many milliseconds of silence a consumer is taken for dead."""
 
     def topic(self, name: str) -> str:
         """The full name of one of our topics."""
