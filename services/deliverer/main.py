@@ -32,6 +32,8 @@ SETTINGS = (KafkaSettings, SealSettings, DelivererSettings, EgressSettings)
 GROUP = "deliverer"
 _STOP_S = 18.0
 """What requests in flight get to end when the process stops."""
+_LINGER_MS = 5.0
+"""Of outcomes: no receiver waits for them, and acks come together."""
 _HELD_BYTES = 128 * 1024 * 1024
 
 
@@ -45,7 +47,7 @@ async def main(
 ) -> None:
     """Deliver until `stop`; then end what is open within the budget."""
     streaming = Streaming(context, GROUP, {GROUP: [DELIVERIES]})
-    if await streaming.open(stop, answers_here=True):
+    if await streaming.open(stop, answers_here=True, linger_ms=_LINGER_MS):
         streaming.table.follow()
         sender = _sender(context)
         deliverer = _deliverer(streaming, context, sender, reached)

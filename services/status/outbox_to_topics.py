@@ -116,7 +116,7 @@ class OutboxToTopics:
         for topic, key, record, traceparent in records:
             self._produce(topic, key, record, traceparent, acked)
         while left and not done.wait(_PING_S):
-            holder.connection.execute("SELECT 1")
+            holder.keep()
 
     def _produce(
         self,

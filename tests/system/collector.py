@@ -2,7 +2,7 @@
 
 import gzip
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple, Self
 
@@ -117,9 +117,9 @@ def _metrics(request: ExportMetricsServiceRequest) -> Iterator[tuple[str, str]]:
             yield from ((service, metric.name) for metric in scope.metrics)
 
 
-def _attributes(pairs: "list[KeyValue] | object") -> dict[str, object]:
+def _attributes(pairs: Iterable[KeyValue]) -> dict[str, object]:
     found: dict[str, object] = {}
-    for pair in pairs:  # type: ignore[attr-defined]
+    for pair in pairs:
         kind = pair.value.WhichOneof("value")
         found[pair.key] = getattr(pair.value, kind) if kind else None
     return found

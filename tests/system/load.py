@@ -18,6 +18,8 @@ PACE_S = 0.1
 EACH = 3
 """Events a door takes each `PACE_S`."""
 TYPE = "order.paid"
+_AT = "2026-01-01T00:00:00Z"
+_numbers = itertools.count(1)  # of all loads: an id that came before would be the same event
 
 
 class Load:
@@ -32,7 +34,6 @@ class Load:
         """Status and duration in seconds of each request."""
         self._workspace, self._codec = workspace, Codec()
         self._lock = threading.Lock()
-        self._numbers = itertools.count(1)
         auth = {"authorization": f"Bearer {key}"}
         self._http = httpx2.Client(base_url=url, headers=auth, timeout=30, trust_env=False)
         self._writer = Writer(kafka, "tests-load", on_fatal=self._failed)
@@ -103,7 +104,7 @@ class Load:
         return self.accepted == self.sent_ns.keys()
 
     def _new(self, door: str, count: int) -> list[str]:
-        ids = [f"{door}{next(self._numbers)}" for _ in range(count)]
+        ids = [f"{door}{next(_numbers)}" for _ in range(count)]
         with self._lock:
             self.sent_ns |= dict.fromkeys(ids, time.time_ns())
         return ids
@@ -126,6 +127,3 @@ class _Accepting:
     def __call__(self, ack: Ack) -> None:
         assert ack.refused is None, ack.refused
         self._accepted.add(self._id)
-
-
-_AT = "2026-01-01T00:00:00Z"

@@ -44,7 +44,7 @@ def test_an_event_sent_right_after_a_201_is_matched_a_thousand_times_in_a_row(
     for number in range(TIMES):
         tenant.webhook(f"{receiver.url}/{number}", events=[f"type.{number}"])
         sent.append((f"/{number}", tenant.send(f"type.{number}")))
-    print(f"{TIMES} webhooks, each followed by its event: {monotonic() - begun:.1f} s")
+    print(f"{TIMES} webhooks, each followed by its event: {monotonic() - begun:.1f} s")  # noqa: T201
     wait_until(lambda: len(receiver.got) >= TIMES, 30)
     assert sorted((got.path, got.id) for got in receiver.got) == sorted(sent)
 
@@ -85,7 +85,7 @@ def test_a_thousand_changes_are_on_the_topic_in_under_ten_seconds(running: Share
     with ThreadPoolExecutor(WRITERS) as threads:
         list(threads.map(change, writers, ids))
     took_s = monotonic() - begun
-    print(f"{TIMES} changes, published: {took_s:.1f} s")
+    print(f"{TIMES} changes, published: {took_s:.1f} s")  # noqa: T201
     assert took_s < CHANGES_S * SLACK
     versions = [tenant.get(f"/v1/webhooks/{id_}")["version"] for id_ in ids]
     assert versions == [1 + TIMES // WRITERS] * WRITERS

@@ -1,4 +1,4 @@
-"""Invariant 8, *nothing leaks*: secrets stand nowhere, and forbidden addresses are never reached."""
+"""Invariant 8, *nothing leaks*: secrets stand nowhere, forbidden addresses are never reached."""
 
 import os
 import re
@@ -8,6 +8,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from secrets import token_hex
 
 import httpx2
@@ -113,8 +115,8 @@ class Planted:
         self.refuse({"url": self.receiver.url, "secret": self.secrets["refused secret"]})
         bad = {"key": "X-Key", "value": self.secrets["refused header"], "private": True}
         self.refuse({"url": self.receiver.url, "headers": [bad]})
-        for path in ("/v1/webhooks", path, f"/v1/webhooks/{made['id']}", "/v1/keys"):
-            assert self.call(self.tenant, "GET", path).status_code == 200
+        for each in ("/v1/webhooks", path, f"/v1/webhooks/{made['id']}", "/v1/keys"):
+            assert self.call(self.tenant, "GET", each).status_code == 200
 
     def refuse(self, body: object) -> None:
         """A webhook that is not taken."""
@@ -125,7 +127,7 @@ class Planted:
         for type_ in ("good", "bad"):
             header = f"00-{token_hex(16)}-{token_hex(8)}-01"
             event = self.tenant.send(type_, traceparent=header)
-            wait_until(lambda e=event: self._ended(e), 20)
+            wait_until(partial(self._ended, event), 20)
             self.call(self.tenant, "GET", f"/v1/log/events/{event}")
             for delivery in self.tenant.deliveries(event):
                 self.call(self.tenant, "GET", f"/v1/log/deliveries/{delivery['id']}/attempts")
@@ -217,7 +219,7 @@ def test_planted_secrets_are_on_no_page_and_in_no_answer(planted: Planted) -> No
 def test_planted_secrets_are_in_no_command_line(running: Shared, planted: Planted) -> None:
     """Which every user of the machine may read."""
     lines = {
-        name: b"".join(open(f"/proc/{pid}/cmdline", "rb").read() for pid in pids)
+        name: b"".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids)
         for name, pids in running.system.pids().items()
     }
     assert all(lines.values())

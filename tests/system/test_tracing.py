@@ -204,9 +204,7 @@ def test_traceparent_goes_out_only_where_a_webhook_asks(
     wait_until(lambda: span in {s.id for s in collector.of(trace) if s.name == "POST"}, 20)
 
 
-def test_metrics_arrive_too(
-    collector: Collector, tenant: Tenant, receiver: Receiver
-) -> None:
+def test_metrics_arrive_too(collector: Collector, tenant: Tenant, receiver: Receiver) -> None:
     tenant.webhook(receiver.url)
     tenant.send("a.b")
 

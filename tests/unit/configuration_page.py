@@ -1,4 +1,4 @@
-"""docs/configuration.md, made from the settings groups: `python -m tests.unit.configuration_page`."""
+"""docs/configuration.md from the settings groups: `python -m tests.unit.configuration_page`."""
 
 import ast
 import inspect
@@ -40,7 +40,8 @@ def _section(group: type[BaseModel]) -> str:
     texts = _docstrings(group)
     rows = [
         f"| `HOOKSTREAM_{section}_{name}`".upper()
-        + f" | {_default(field)} | {_allowed(field)} | {field.description or texts[name]} |\n"
+        + f" | {_default(field)} | {_allowed(field)}"
+        + f" | {_sentence(field.description or texts[name])} |\n"
         for name, field in group.model_fields.items()
     ]
     return (
@@ -52,8 +53,11 @@ def _section(group: type[BaseModel]) -> str:
 def _about(group: type[BaseModel]) -> str:
     """The group's docstring, without the names that the table repeats."""
     text = " ".join((group.__doc__ or "").split())
-    text = text.partition("…: ")[2] or text
-    return text[0].upper() + text[1:]
+    return _sentence(text.partition("…: ")[2] or text)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:].removesuffix(".") + "."
 
 
 def _default(field: FieldInfo) -> str:
@@ -66,6 +70,8 @@ def _default(field: FieldInfo) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -77,7 +83,7 @@ def _allowed(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return ", ".join(get_args(field.annotation))
     bounds = [
-        f"{sign} {getattr(limit, name):g}"
+        f"{sign} {getattr(limit, name)}"
         for limit in field.metadata
         for name, sign in _BOUNDS.items()
         if isinstance(limit, annotated_types.BaseMetadata) and hasattr(limit, name)

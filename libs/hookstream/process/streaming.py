@@ -44,12 +44,18 @@ class Streaming:
         self._loops: dict[str, Loop] = {}
 
     async def open(
-        self, stop: asyncio.Event, *, answers_here: bool = False, ack_within_ms: int = 0
+        self,
+        stop: asyncio.Event,
+        *,
+        answers_here: bool = False,
+        ack_within_ms: int = 0,
+        linger_ms: float | None = None,
     ) -> bool:
         """Make everything; False if `stop` came first.
 
         `answers_here`: the broker's answers are handed over on this event loop, by batches.
         `ack_within_ms`: what is not acknowledged by then is answered as timed out; 0: never.
+        `linger_ms`: as `Writer` takes it.
         """
         client = f"hookstream-{self._service}"
         self.table = Table(self.kafka, f"{client}-config")
@@ -59,6 +65,7 @@ class Streaming:
             on_fatal=self._fail,
             dispatch=self._hand_over if answers_here else None,
             timeout_ms=ack_within_ms,
+            linger_ms=linger_ms,
         )
         self.dead = DeadLetters(self.writer, self.table.codec, self._log_dead)
         while not stop.is_set():

@@ -113,8 +113,12 @@ class Holder:
         """Until a row is put, at most `within_s`; whether one was. Keeps the session alive.
         Raises `psycopg.OperationalError` when the session, and so the lock, is lost."""
         woken = any(True for _ in self.connection.notifies(timeout=within_s, stop_after=1))
-        self.connection.execute("SELECT 1")
+        self.keep()
         return woken
+
+    def keep(self) -> None:
+        """Keep the session alive. Raises `psycopg.OperationalError` when it is lost."""
+        self.connection.execute("SELECT 1")
 
     def close(self) -> None:
         """Give the outbox to whoever asks next."""

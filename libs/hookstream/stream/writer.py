@@ -6,6 +6,7 @@ hands the answers of one poll over at once.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
@@ -49,6 +50,7 @@ class Full(Exception):
 class Writer:
     """An idempotent producer (acks=all) with one polling thread.
 
+    `linger_ms`: how long a record may wait for others to go with, where nobody waits for it.
     `dispatch` receives the acknowledged answers of one poll and must call each (default: at once,
     on the polling thread). `on_fatal` is told, once, of an error that only a new process can mend.
     """
@@ -61,13 +63,17 @@ class Writer:
         on_fatal: Callable[[str], None],
         dispatch: Dispatch | None = None,
         timeout_ms: int = 0,
+        linger_ms: float | None = None,
     ) -> None:
         self._producer = Producer(
             kafka.client(client_id)
             | {
                 "enable.idempotence": True,
                 "acks": "all",
-                "linger.ms": kafka.linger_ms,
+                "linger.ms": kafka.linger_ms if linger_ms is None else linger_ms,
+                # One request under way: what comes meanwhile goes together in the next. Nothing
+                # waits when there is little, and when there is much the broker gets few, big ones.
+                "max.in.flight.requests.per.connection": 1,
                 "compression.type": kafka.compression,
                 "message.timeout.ms": timeout_ms,
                 "message.max.bytes": 3 * 1024 * 1024,
@@ -82,7 +88,7 @@ class Writer:
         self._kafka = kafka
         self._on_fatal = on_fatal
         self._dispatch = dispatch or _call_each
-        self._answers: list[Answer] = []
+        self._answers: deque[Answer] = deque()  # `flush` and `produce` append from other threads
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._poll, name=f"{client_id}-acks", daemon=True)
         self._thread.start()
@@ -148,8 +154,7 @@ class Writer:
 
     def _hand_over(self) -> None:
         if self._answers:
-            answers, self._answers = self._answers, []
-            self._dispatch(answers)
+            self._dispatch([self._answers.popleft() for _ in range(len(self._answers))])
 
     def _ack(self, error: KafkaError | None, message: Message | None) -> Ack:
         if error is None and message is not None:
