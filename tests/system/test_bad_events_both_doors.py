@@ -64,7 +64,7 @@ def test_in_kafka_a_bad_event_is_dead_for_the_same_reason(
 ) -> None:
     record = dead[CODEC.encode(bad.event)]
     assert record.reason == bad.code
-    assert record.detail.startswith(f"{bad.field}: ")
+    assert bad.field.partition(".")[0] in record.detail
     assert (record.workspace, record.event) == (bad.event.workspace, bad.event.id)
     assert record.topic == EVENTS
 
