@@ -114,7 +114,12 @@ def test_a_webhook_is_made_listed_changed_disabled_enabled_and_deleted(
 
 
 def test_the_catalogue_says_which_events_are_taken(both: Two) -> None:
+    """Ingest hears of a stricter rule within 50 ms; what it takes until then the router refuses."""
     ours = both.ours
+
+    def code(body: bytes) -> str:
+        return str(ours.publish(body).json().get("code", "taken"))
+
     ours.call("PATCH", f"/v1/workspaces/{ours.workspace}", {"unknown_types": "refuse"})
     schema = {"type": "object", "required": ["amount"]}
     body = {"name": "order.paid", "json_schema": schema, "sample": {"amount": 1}}
@@ -122,14 +127,12 @@ def test_the_catalogue_says_which_events_are_taken(both: Two) -> None:
     path = "/v1/event-types/order.paid"
     both.hidden(path, ("PATCH", path), ("DELETE", path))
     ours.send("order.paid", '{"amount":1}')
-    refused = ours.publish(b'{"type":"order.paid","data":{}}')
-    assert (refused.status_code, refused.json()["code"]) == (422, "schema_mismatch")
+    wait_until(lambda: code(b'{"type":"order.paid","data":{}}') == "schema_mismatch")
     near = ours.publish(b'{"type":"order.piad","data":{"amount":1}}').json()
     assert near["code"] == "unknown_type"
     assert "order.paid" in near["hint"]
     assert ours.call("DELETE", path).status_code == 200
-    gone = b'{"type":"order.paid","data":{"amount":1}}'
-    wait_until(lambda: ours.publish(gone).json().get("code") == "unknown_type")
+    wait_until(lambda: code(b'{"type":"order.paid","data":{"amount":1}}') == "unknown_type")
 
 
 def test_an_event_that_matched_nothing_says_why(both: Two, receiver: Receiver) -> None:

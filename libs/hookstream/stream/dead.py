@@ -1,5 +1,6 @@
 """Dead letters: what could not be read or had to be refused, and why. Never a failed delivery."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -8,6 +9,7 @@ from msgspec import Struct
 from hookstream.model.records import Dead, Event
 from hookstream.stream.codec import Codec, Undecodable, UnknownSchema
 from hookstream.stream.record import Record
+from hookstream.stream.table import ConfigUnreachable
 from hookstream.stream.topics import DEAD
 from hookstream.stream.writer import Ack, Full, Writer
 
@@ -106,7 +108,8 @@ class Decoder:
                 if time.monotonic() > deadline:
                     self._given_up.add(str(error))
                     raise
-            self._refresh()
+            with contextlib.suppress(ConfigUnreachable):
+                self._refresh()
             time.sleep(_ASK_EVERY_S)
 
 
