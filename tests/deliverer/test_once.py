@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from hookstream.model.ids import delivery_id, payload_hash
 from hookstream.model.policy import Policy, Schedule, Signature
 from hookstream.model.records import Delivery, Event, Outcome, Webhook
+from hookstream.stream.admin import admin_client
 from hookstream.stream.codec import Codec
 from hookstream.stream.deliveries import partition_of_lane, produce_delivery
 from hookstream.stream.groups import committed
@@ -230,7 +230,7 @@ def test_a_group_whose_offsets_are_gone_sends_nothing(
     wait_until(lambda: all_done(kafka, hook, 1), WITHIN_S)
     process.terminate()
     assert process.wait(WITHIN_S) == 0
-    admin = AdminClient(kafka.client("tests"))
+    admin = admin_client(kafka)
     group = f"{kafka.group_prefix}deliverer"
     for deleted in admin.delete_consumer_groups([group]).values():
         deleted.result(10)

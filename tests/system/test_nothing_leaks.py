@@ -61,6 +61,7 @@ def running(
     settings = {
         "HOOKSTREAM_TELEMETRY_OTLP_ENDPOINT": collector.url,
         "HOOKSTREAM_TELEMETRY_METRICS_EVERY_S": "1",
+        "HOOKSTREAM_TELEMETRY_SAMPLE_RATIO": "1",
         "HOOKSTREAM_PROCESS_LOG_LEVEL": "debug",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }

@@ -19,7 +19,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import (
     Decision,
@@ -139,6 +139,18 @@ class Decided(Sampler):
         return f"Decided({self._ratio.get_description()})"
 
 
+class Unsaid(SpanProcessor):
+    """Takes out of spans what callers wrote into URLs: FastAPI notes path and query by itself, and
+    a link into the console has its secret there. `http.route` says which page it was."""
+
+    def on_start(self, span: Span, parent_context: otel_context.Context | None = None) -> None:
+        """Before anything is exported."""
+        del parent_context
+        for name in ("url.path", "url.query", "url.full"):
+            if span.attributes and name in span.attributes:
+                span.set_attribute(name, "…")
+
+
 def set_up(service: str, version: str, settings: TelemetrySettings) -> Telemetry:
     """Make the providers of this process, for all of it. To be called once."""
     made = make(service, version, settings)
@@ -166,6 +178,7 @@ def make(service: str, version: str, settings: TelemetrySettings) -> Telemetry:
         ParentBased(Decided(settings.sample_ratio)), resource, shutdown_on_exit=False
     )
     if endpoint:
+        traces.add_span_processor(Unsaid())
         exporter = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=SEND_S)
         traces.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MOST_SPANS))
     return Telemetry(traces, meters, pages)

@@ -1,12 +1,13 @@
 """A consumer group's first start, so that lost offsets are never taken for one (once.md 3)."""
 
+import itertools
 import time
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from hookstream.model.records import GroupNote
+from hookstream.stream.admin import admin_client
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.window import Committed, Window
 
@@ -34,9 +35,9 @@ def committed(kafka: KafkaSettings, group: str, topic: str, partitions: int) -> 
     asked = [TopicPartition(kafka.topic(topic), p) for p in range(partitions)]
     request = ConsumerGroupTopicPartitions(kafka.group_prefix + group, asked)
     deadline = time.monotonic() + _TIMEOUT_S
-    while True:
+    for attempt in itertools.count():
         # Asked anew, by a new client: a broker that is only starting may never answer a request.
-        admin = AdminClient(kafka.client("hookstream-groups"))
+        admin = admin_client(kafka, attempt)
         answer = admin.list_consumer_group_offsets(
             [request], require_stable=True, request_timeout=_TRY_S
         )
@@ -48,11 +49,12 @@ def committed(kafka: KafkaSettings, group: str, topic: str, partitions: int) -> 
             time.sleep(_AGAIN_S)
         else:
             return {p.partition: Committed.parse(p.offset, p.metadata) for p in found}
+    raise AssertionError("counting never ends")
 
 
 def set_offsets(kafka: KafkaSettings, group: str, topic: str, offsets: dict[int, int]) -> None:
     """Make the (stopped) group go on at `offsets`, with metadata of ours."""
-    admin = AdminClient(kafka.client("hookstream-groups"))
+    admin = admin_client(kafka)
     wanted = [
         TopicPartition(
             kafka.topic(topic), p, offset, metadata=Window(Committed(offset=offset)).metadata(0)

@@ -10,6 +10,7 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from hookstream.model.records import TopicsNote
+from hookstream.stream.admin import admin_client
 from hookstream.stream.settings import KafkaSettings
 
 EVENTS = "events"
@@ -75,7 +76,7 @@ def _kept(days: int, max_bytes: int) -> dict[str, str]:
 
 def apply(kafka: KafkaSettings, wanted: list[Topic], replicas: int) -> list[str]:
     """Create what is missing; tell (a line each) what differs. Never deletes, never shrinks."""
-    admin = AdminClient(kafka.client("hookstream-topics"))
+    admin = admin_client(kafka)
     there = admin.list_topics(timeout=10).topics
     missing = [t for t in wanted if kafka.topic(t.name) not in there]
     new = [_new(kafka, t, replicas) for t in missing]
@@ -134,7 +135,7 @@ def _differing_configs(admin: AdminClient, kafka: KafkaSettings, have: list[Topi
 
 def partition_counts(kafka: KafkaSettings) -> TopicsNote:
     """How many partitions our topics have on the broker."""
-    admin = AdminClient(kafka.client("hookstream-topics"))
+    admin = admin_client(kafka)
     there = admin.list_topics(timeout=10).topics
     names = [t.name for t in topics()]
     found = {n: len(there[kafka.topic(n)].partitions) for n in names if kafka.topic(n) in there}
