@@ -20,10 +20,6 @@ class NotReady(Exception):
     """This service cannot start as things are; the text says what would do."""
 
 
-PASSING = (NotReady, OffsetsMissing, ConfigUnreachable, KafkaException)
-"""Why a service cannot start yet: whoever opens waits, says so, and asks again."""
-
-
 NOT_NOW = (NotReady, OffsetsMissing, ConfigUnreachable, KafkaException)
 """What a start waits out: a person or time will mend it, a new process would not."""
 
