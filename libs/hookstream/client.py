@@ -86,7 +86,7 @@ class HttpPublisher:
         """Return the event's id once Kafka has it; else `NotPublished` or `Unknown`.
 
         data: anything JSON can say, or JSON as bytes, which then arrive as they are.
-        subject: what it is about; the events of one subject stay in order.
+        subject: what it is about; the events of one subject stay in order on the topic.
         webhook: system name of the one webhook to send it to, whatever that subscribes to.
         """
         event = id or _new_id()

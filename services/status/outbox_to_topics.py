@@ -13,11 +13,13 @@ from contextlib import closing
 
 from msgspec import Struct
 
+from hookstream.model.ids import payload_hash
 from hookstream.model.records import Delivery, Outcome
 from hookstream.store import outbox
 from hookstream.store.current import current, versions
 from hookstream.store.outbox import Holder
 from hookstream.store.pool import UNAVAILABLE
+from hookstream.stream.deliveries import delivery_headers
 from hookstream.stream.open import partitions
 from hookstream.stream.table import ConfigUnreachable, Table
 from hookstream.stream.topics import CONFIG, partition_of
@@ -144,12 +146,7 @@ class OutboxToTopics:
 def headers_of(record: Struct) -> Headers:
     """What readers of deliveries and of the tail of outcomes want to know without decoding."""
     if isinstance(record, Delivery):
-        return [
-            ("delivery", record.id.encode()),
-            ("turn", b"%d" % record.turn),
-            ("due", b"%d" % record.due_at_ms),
-            ("lane", record.lane.encode()),
-        ]
+        return delivery_headers(record, payload_hash(record.event), None)
     if isinstance(record, Outcome):
         return [("delivery", record.delivery.encode()), ("result", record.result.encode())]
     return []
