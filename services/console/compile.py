@@ -1,27 +1,59 @@
 """From what people configured to the one record that router and deliverer need."""
 
-from hookstream.model.policy import Policy
-from hookstream.model.records import Webhook
+import msgspec
+from msgspec.structs import replace
+
+from hookstream.model.policy import Policy, Schedule
+from hookstream.model.records import Header, Webhook
+from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WebhookRow
 
 
-def compile_webhook(row: WebhookRow, policy: Policy) -> Webhook:
-    """The webhook with its policy merged in by value; secrets stay sealed. Pure."""
+def compile_webhook(
+    row: WebhookRow, policy: Policy, integration: IntegrationRow | None = None
+) -> Webhook:
+    """The webhook, its integration and its policy merged in by value; secrets stay sealed. Pure."""
+    shared = integration
     return Webhook(
         id=row.id,
         workspace=row.workspace,
         version=row.version,
         name=row.name,
         state=row.state,
-        url=row.url,
+        url=row.url if shared is None else shared.root_url + row.url,
         method=row.method,
         events=tuple(row.events),
-        lane=row.id,
-        policy=policy,
+        lane=row.id if shared is None else shared.id,
+        policy=_chosen(policy, row),
         secrets=tuple(row.secrets),
-        headers=row.header_list(),
+        headers=_headers(row, shared),
         content_type=row.content_type,
-        rate_per_s=row.rate_per_s,
+        rate_per_s=row.rate_per_s if shared is None else shared.rate_per_s,
         max_in_flight=row.max_in_flight,
         send_traceparent=row.send_traceparent,
+        secrets_until_ms=tuple(row.secrets_until_ms),
+        sources=tuple(row.sources),
+        template=row.template,
+        properties=row.properties,
+        extract=msgspec.json.decode(row.extract, type=dict[str, str]),
+        shards=row.shards if shared is None else shared.shards,
     )
+
+
+def _chosen(policy: Policy, row: WebhookRow) -> Policy:
+    """The policy, with the retries that it lets a webhook choose (P6)."""
+    if row.retry_requests is None or row.retry_delay_ms is None:
+        return policy
+    delay = row.retry_delay_ms
+    schedule = Schedule(kind="fixed", delays_ms=(delay,), max_requests=row.retry_requests)
+    return replace(policy, schedule=schedule)
+
+
+def _headers(row: WebhookRow, shared: IntegrationRow | None) -> tuple[Header, ...]:
+    """Inherited ones that are neither switched off nor replaced, then the webhook's own (M5)."""
+    own = row.header_list()
+    if shared is None:
+        return own
+    hidden = {*row.headers_off, *(header.name.lower() for header in own)}
+    inherited = (h for h in shared.header_list() if h.name.lower() not in hidden)
+    return (*(replace(h, owner=shared.id) for h in inherited), *own)

@@ -10,22 +10,33 @@ from hookstream.model.ids import is_id
 from hookstream.model.policy import Policy
 from hookstream.model.seal import Keys
 from hookstream.model.urls import check_url
+from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WebhookRow
-from services.console.api.webhook_bodies import WebhookChange, WebhookIn
+from services.console.api.webhook_bodies import RetryIn, WebhookChange, WebhookIn
 from services.console.fresh import new_id, new_name
 from services.console.problems import Problem, must
 from services.console.rules import default_content_type
 from services.console.sealing import sealed_headers, sealed_secrets, secret_for
 
+_NOT_PLAIN = {
+    "version", "name", "headers", "secret", "headers_off", "properties", "extract", "retry"
+}  # fmt: skip
+
 
 def new_row(
-    body: WebhookIn, workspace: str, policy: Policy, keys: Keys
+    body: WebhookIn,
+    workspace: str,
+    policy: Policy,
+    integration: IntegrationRow | None,
+    keys: Keys,
 ) -> tuple[WebhookRow, str | None]:
     """A new webhook's row, and its secret in clear, to be shown once where we made it up."""
     name = body.name if body.name is not None else new_name()
     check_name(name)
     check_events(body.events)
-    must(check_url(body.url, policy.https_only))
+    if integration is None and not body.url:
+        raise Problem(422, "missing", "url is required", field="url")
+    must(check_url(full_url(body.url, integration), policy.https_only))
     webhook, secret = new_id("wh"), secret_for(policy.signature, body.secret)
     given = body.content_type if "content_type" in body.model_fields_set else None
     implied = "content_type" not in body.model_fields_set
@@ -46,21 +57,33 @@ def new_row(
         rate_per_s=body.rate_per_s,
         max_in_flight=body.max_in_flight,
         send_traceparent=body.send_traceparent,
+        integration=body.integration,
+        headers_off=[name.lower() for name in body.headers_off],
+        sources=body.sources,
+        template=body.template,
+        properties=_json_or_none(body.properties),
+        extract=msgspec.json.encode(body.extract),
+        shards=body.shards,
     )
-    return row, secret
+    return msgspec.structs.replace(row, **_retry(body.retry, policy)), secret
 
 
 def changed_row(
-    before: WebhookRow, body: WebhookChange, old: Policy, new: Policy, keys: Keys
+    before: WebhookRow,
+    body: WebhookChange,
+    old: Policy,
+    new: Policy,
+    integration: IntegrationRow | None,
+    keys: Keys,
 ) -> tuple[WebhookRow, str | None]:
     """The row one version later, and a new secret in clear where the change brought one."""
     if body.name is not None and body.name != before.name:
         hint = "copy the webhook under another name"
         raise Problem(422, "name_fixed", "a system name never changes", field="name", hint=hint)
-    plain = body.model_dump(exclude_unset=True, exclude={"version", "name", "headers", "secret"})
+    plain = body.model_dump(exclude_unset=True, exclude=_NOT_PLAIN) | _converted(body, new)
     after = msgspec.structs.replace(before, version=before.version + 1, **plain)
     check_events(after.events)
-    must(check_url(after.url, new.https_only))
+    must(check_url(full_url(after.url, integration), new.https_only))
     sealed: dict[str, Any] = {}
     secret = _new_secret(body, old, new)
     if secret is not None or old.signature.scheme != new.signature.scheme:
@@ -70,6 +93,44 @@ def changed_row(
             keys, before.workspace, before.id, body.headers, new.signature, before.header_list()
         )
     return msgspec.structs.replace(after, **sealed), secret
+
+
+def full_url(url: str, integration: IntegrationRow | None) -> str:
+    """Where requests go: the URL, or the integration's root with the webhook's part added."""
+    return url if integration is None else integration.root_url + url
+
+
+def _converted(body: WebhookChange, policy: Policy) -> dict[str, Any]:
+    """The given fields whose columns hold something else than what was given."""
+    given: dict[str, Any] = {}
+    if body.headers_off is not None:
+        given["headers_off"] = [name.lower() for name in body.headers_off]
+    if "properties" in body.model_fields_set:
+        given["properties"] = _json_or_none(body.properties)
+    if body.extract is not None:
+        given["extract"] = msgspec.json.encode(body.extract)
+    if "retry" in body.model_fields_set:
+        given |= _retry(body.retry, policy)
+    return given
+
+
+def _json_or_none(value: Any) -> bytes | None:
+    return None if value is None else msgspec.json.encode(value)
+
+
+def _retry(retry: RetryIn | None, policy: Policy) -> dict[str, int | None]:
+    if retry is None:
+        return {"retry_delay_ms": None, "retry_requests": None}
+    most = policy.most_requests
+    if most is None:
+        hint = "the policy says when to retry; take another one"
+        raise Problem(
+            422, "retry_fixed", "the policy has its own retries", field="retry", hint=hint
+        )
+    if retry.max_requests > most:
+        detail = f"the policy allows {most} requests at most, the first included"
+        raise Problem(422, "too_many_requests", detail, field="retry.max_requests")
+    return {"retry_delay_ms": int(retry.delay_s * 1000), "retry_requests": retry.max_requests}
 
 
 def check_name(name: str) -> None:

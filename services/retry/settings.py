@@ -11,6 +11,8 @@ class RetrySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     section: ClassVar[str] = "retry"
 
+    scale: float = Field(default=1.0, gt=0, le=1)
+    """Share of its time that a tier waits; below 1 in tests alone, where policies shrink alike."""
     held_mib: int = Field(default=96, ge=4, le=1024)
     """MiB of records that wait in memory."""
     held_records: int = Field(default=50_000, ge=1_000, le=1_000_000)

@@ -124,12 +124,12 @@ class Shared:
         """Where its topics are."""
         return self.system.kafka
 
-    def tenant(self, workspace: str = "", role: str = "admin") -> Tenant:
-        """A new workspace, or one more key of an old one."""
+    def tenant(self, workspace: str = "", role: str = "admin", **more: Any) -> Tenant:
+        """A new workspace (`more`: its other fields), or one more key of an old one."""
         operator = self.operator()
         if not workspace:
             workspace = f"ws-{next(_numbers)}"
-            operator.post("/v1/workspaces", {"id": workspace, "name": workspace})
+            operator.post("/v1/workspaces", {"id": workspace, "name": workspace, **more})
         made = operator.post(f"/v1/workspaces/{workspace}/keys", {"role": role})
         return self._spoken_to(workspace, made["key"])
 

@@ -6,6 +6,7 @@ from msgspec import Struct
 from hookstream.model.policy import Policy
 from hookstream.model.records import (
     ApiKey,
+    Cancellation,
     EventType,
     GroupNote,
     SchemaNote,
@@ -26,6 +27,8 @@ def key_of(record: Struct) -> str:
             return f"api_key/{id_}"
         case Workspace(id=id_):
             return f"workspace/{id_}"
+        case Cancellation(delivery=delivery):
+            return f"cancel/{delivery}"
         case SchemaNote(fingerprint=fingerprint):
             return f"schema/{fingerprint}"
         case GroupNote(group=group):
@@ -47,6 +50,8 @@ class Config:
         self.event_types: dict[str, dict[str, EventType]] = {}
         self.keys: dict[bytes, ApiKey] = {}
         self.workspaces: dict[str, Workspace] = {}
+        self.cancelled: dict[str, Cancellation] = {}
+        """By delivery."""
         self.schemas: dict[str, SchemaNote] = {}
         self.groups: dict[str, GroupNote] = {}
         self.topics: TopicsNote | None = None
@@ -77,6 +82,8 @@ class Config:
                 self.keys[sha256] = record
             case Workspace(id=id_):
                 self.workspaces[id_] = record
+            case Cancellation(delivery=delivery):
+                self.cancelled[delivery] = record
             case SchemaNote(fingerprint=fingerprint):
                 self.schemas[fingerprint] = record
             case GroupNote(group=group):
@@ -96,6 +103,8 @@ class Config:
                 self.keys.pop(sha256, None)
             case Workspace(id=id_):
                 self.workspaces.pop(id_, None)
+            case Cancellation(delivery=delivery):
+                self.cancelled.pop(delivery, None)
             case SchemaNote(fingerprint=fingerprint):
                 self.schemas.pop(fingerprint, None)
             case GroupNote(group=group):

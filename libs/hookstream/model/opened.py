@@ -76,7 +76,8 @@ def check_secret(signature: Signature, secret: str) -> Refusal | None:
 def _open_header(header: Header, webhook: Webhook, keys: Keys) -> tuple[bytes, bytes]:
     value = header.value
     if header.private:
-        value = keys.open(value, header_place(webhook.workspace, webhook.id, header.name))
+        owner = header.owner or webhook.id
+        value = keys.open(value, header_place(webhook.workspace, owner, header.name))
     _must(check_header(header.name, value, webhook.policy.signature.header))
     return header.name.encode(), value
 

@@ -24,7 +24,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
     """When to try again, counted from the end of the attempt before.
 
     `list`: the given delays, then no more. `fixed`: the first delay, always.
-    `exponential`: first · factor^(N-1). `polynomial`: first + N^power seconds, N = attempts made.
+    `exponential`: first · factor^(N-1). `polynomial`: first + N^power units, N = attempts made.
     """
 
     kind: Literal["list", "fixed", "exponential", "polynomial"] = "list"
@@ -36,14 +36,36 @@ class Schedule(Struct, frozen=True, kw_only=True):
     """Requests in all, the first one included."""
     jitter: float = 0.0
     """Each delay is stretched by up to this share of itself, by a hash of (delivery, turn)."""
+    window_ms: int | None = None
+    """No attempt is due later than this after the start of the first; None: no window."""
+    unit_ms: int = 1_000
+    """What N^power counts."""
+
+
+Envelope = Literal["standard", "full", "data", "linked"]
+"""`standard`: type, timestamp, data. `full`: id, type, created_at, workspace_id, data. `data`: the
+event's data alone. `linked`: data, the webhook's own properties, and `meta.link` to call back."""
+
+Scheme = Literal["standard", "standard_v1a", "sha256", "secret", "none"]
 
 
 class Signature(Struct, frozen=True, kw_only=True):
-    """How requests are signed. `standard`: Standard Webhooks v1; `sha256`: hex HMAC of the body."""
+    """How requests are signed.
 
-    scheme: Literal["standard", "sha256", "none"] = "standard"
+    `standard`: Standard Webhooks v1 (HMAC). `standard_v1a`: the same by ed25519. `sha256`: hex HMAC
+    of the body. `secret`: the header carries the secret itself.
+    """
+
+    scheme: Scheme = "standard"
     header: str = "webhook-signature"
     prefix: str = ""
+
+
+class Verification(Struct, frozen=True, kw_only=True):
+    """A webhook is `unverified`, and gets nothing, until it has answered an event of this type."""
+
+    event_type: str = "endpoint.verify"
+    success: tuple[Codes, ...] = (Codes(first=200, last=200),)
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -75,10 +97,17 @@ class Policy(Struct, frozen=True, kw_only=True):
     exact: bool = False
     """Promised delays are kept to the letter: cool-downs do not defer."""
     signature: Signature = Signature()
-    envelope: Literal["standard", "full", "data"] = "standard"
-    """`standard`: type, timestamp, data. `full`: id, type, created_at, workspace_id, data.
-    `data`: the event's data alone."""
+    envelope: Envelope = "standard"
     manual_retry: bool = True
     https_only: bool = False
     state_names: dict[str, str] = {}
     """What people see instead of our own names of states."""
+    retry_needs_transaction_id: bool = False
+    """Retry only requests into which the transaction id was rendered (M6)."""
+    most_requests: int | None = None
+    """Webhooks may choose a fixed delay and up to so many requests; None: they may not (P6)."""
+    waiting_ms: int = 5 * DAY_MS
+    """How long a waiting delivery may be closed by callback; then it has failed, `expired`."""
+    verification: Verification | None = None
+    log_tests: bool = True
+    """Whether tests are shown in the log."""

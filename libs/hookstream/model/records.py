@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from hookstream.model.policy import Policy
 
-Kind = Literal["event", "test", "replay", "release", "resend"]
+Kind = Literal["event", "test", "verify", "replay", "release", "resend"]
 """Why a delivery exists: routed from an event, or asked for by a person or a rule."""
 
 Result = Literal[
@@ -32,6 +32,7 @@ SUCCEEDED_BY: frozenset[Result] = frozenset({"retrying", "deferred", "rekeyed"})
 UNSETTLED: frozenset[Result] = frozenset({"superseded", "conflict"})
 
 WebhookState = Literal["active", "paused", "disabled", "unverified", "deleted"]
+UnknownTypes = Literal["accept", "refuse", "register"]
 Role = Literal["producer", "viewer", "editor", "admin"]
 
 
@@ -115,6 +116,14 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """What a person can act on, in words; never an internal address."""
     response: Response | None = None
     trace_id: str | None = None
+    stated_reason: str | None = None
+    """`reason` of the receiver's answer or callback, for end users (P5)."""
+    values: bytes | None = None
+    """What the webhook extracts from answers, a JSON object; None where it extracts nothing."""
+    values_note: str | None = None
+    """Why values are missing, in words."""
+    waits_until_ms: int | None = None
+    """Of a waiting delivery: until when a callback may close it."""
 
 
 class Header(Struct, frozen=True, kw_only=True):
@@ -123,6 +132,8 @@ class Header(Struct, frozen=True, kw_only=True):
     name: str
     value: bytes
     private: bool = False
+    owner: str | None = None
+    """Id of the integration it is inherited from and sealed for; None: the webhook's own."""
 
 
 class Webhook(Struct, frozen=True, kw_only=True):
@@ -148,6 +159,20 @@ class Webhook(Struct, frozen=True, kw_only=True):
     max_in_flight: int = 128
     """Ceiling of the limit on requests in flight to this webhook."""
     send_traceparent: bool = False
+    secrets_until_ms: tuple[int, ...] = ()
+    """Beside `secrets`: until when each signs; 0, or absent: without end."""
+    sources: tuple[str, ...] = ()
+    """Only events of these sources; empty: of any (O3)."""
+    template: str | None = None
+    """Liquid template of the body; None: the policy's envelope."""
+    dynamic: bool = False
+    """Whether URL or headers hold templates too, and so are rendered for each request."""
+    properties: bytes | None = None
+    """Custom properties, a JSON object, sent beside the data (P1)."""
+    extract: dict[str, str] = {}
+    """Values taken out of answers: name → JMESPath (M8)."""
+    shards: int = 1
+    """Into how many lanes it is cut, by subject."""
 
 
 class EventType(Struct, frozen=True, kw_only=True):
@@ -181,8 +206,17 @@ class Workspace(Struct, frozen=True, kw_only=True):
     version: int
     name: str
     state: Literal["active", "deleted"] = "active"
-    unknown_types: Literal["accept", "refuse"] = "accept"
+    unknown_types: UnknownTypes = "accept"
     """What to do with an event whose type is not in the catalogue."""
+
+
+class Cancellation(Struct, frozen=True, kw_only=True):
+    """That a person cancelled one delivery: its next turn ends without a request."""
+
+    workspace: str
+    delivery: str
+    version: int = 1
+    at_ms: int
 
 
 class SchemaNote(Struct, frozen=True, kw_only=True):
@@ -205,7 +239,9 @@ class TopicsNote(Struct, frozen=True, kw_only=True):
     partitions: dict[str, int]
 
 
-ConfigRecord = Webhook | EventType | ApiKey | Workspace | SchemaNote | GroupNote | TopicsNote
+ConfigRecord = (
+    Webhook | EventType | ApiKey | Workspace | Cancellation | SchemaNote | GroupNote | TopicsNote
+)
 
 
 class Dead(Struct, frozen=True, kw_only=True):

@@ -43,7 +43,7 @@ def _plain(schedule: Schedule, made: int) -> int | None:
     elif schedule.kind == "fixed":
         delay = first
     elif schedule.kind == "polynomial":
-        delay = first + int(made**schedule.power) * 1000
+        delay = first + int(made**schedule.power) * schedule.unit_ms
     else:
         delay = _exponential(first, schedule.factor, made, schedule.max_delay_ms)
     return max(0, min(delay, schedule.max_delay_ms))

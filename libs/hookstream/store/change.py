@@ -12,7 +12,9 @@ from hookstream.model.config import key_of
 from hookstream.store import outbox
 from hookstream.store.pool import Cursor, Pool
 
-Configured = records.Webhook | records.EventType | records.ApiKey | records.Workspace
+Configured = (
+    records.Webhook | records.EventType | records.ApiKey | records.Workspace | records.Cancellation
+)
 
 
 CONTENDED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)

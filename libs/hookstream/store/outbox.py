@@ -29,6 +29,7 @@ _CLASSES: dict[str, type[Struct]] = {
         records.EventType,
         records.ApiKey,
         records.Workspace,
+        records.Cancellation,
         records.Delivery,
         records.Outcome,
         records.Event,

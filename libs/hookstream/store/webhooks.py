@@ -37,6 +37,18 @@ class WebhookRow(Struct, frozen=True, kw_only=True):
     rate_per_s: float | None = None
     max_in_flight: int = 128
     send_traceparent: bool = False
+    integration: str | None = None
+    """With it `url` is a part added to the integration's root, or empty."""
+    headers_off: list[str] = []
+    """Inherited headers, in small letters, that it leaves out."""
+    secrets_until_ms: list[int] = []
+    sources: list[str] = []
+    template: str | None = None
+    properties: bytes | None = None
+    extract: bytes = b"{}"
+    shards: int = 1
+    retry_delay_ms: int | None = None
+    retry_requests: int | None = None
     created_at: datetime | None = None
     changed_at: datetime | None = None
 
@@ -57,6 +69,18 @@ def with_policy(change: Change, workspace: str, policy: str, limit: int) -> list
             f"SELECT {_COLUMNS} FROM webhooks WHERE policy = %s AND workspace = %s"  # noqa: S608
             " AND state <> 'deleted' ORDER BY id LIMIT %s FOR UPDATE",
             (policy, workspace, limit),
+        ).fetchall()
+
+
+def with_integration(
+    change: Change, workspace: str, integration: str, limit: int
+) -> list[WebhookRow]:
+    """Up to `limit` webhooks of an integration, for this transaction alone."""
+    with change.cursor.connection.cursor(row_factory=class_row(WebhookRow)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM webhooks WHERE integration = %s AND workspace = %s"  # noqa: S608
+            " AND state <> 'deleted' ORDER BY id LIMIT %s FOR UPDATE",
+            (integration, workspace, limit),
         ).fetchall()
 
 

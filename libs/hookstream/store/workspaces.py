@@ -18,7 +18,7 @@ class WorkspaceRow(Struct, frozen=True, kw_only=True):
     version: int = 1
     name: str
     state: Literal["active", "deleted"] = "active"
-    unknown_types: Literal["accept", "refuse"] = "accept"
+    unknown_types: records.UnknownTypes = "accept"
     default_policy: str
     created_at: datetime | None = None
     changed_at: datetime | None = None

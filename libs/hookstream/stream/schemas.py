@@ -27,6 +27,7 @@ WRITTEN: tuple[type[Struct], ...] = (
     records.EventType,
     records.ApiKey,
     records.Workspace,
+    records.Cancellation,
     records.SchemaNote,
     records.GroupNote,
     records.TopicsNote,

@@ -18,7 +18,7 @@ from services.console.context import ConsoleDep
 from services.console.fresh import new_id
 from services.console.paging import Cursor, Limit, cursor_of, position
 from services.console.problems import RESPONSES, Problem, not_found
-from services.console.rules import home
+from services.console.rules import home, integration_of
 from services.console.saving import check_version, save, status, versioned
 
 router = APIRouter(prefix="/v1/policies", tags=["policies"], responses=RESPONSES)
@@ -170,7 +170,9 @@ def _publish_followers(change: Change, workspace: str, old: Policy, new: Policy)
         raise Problem(409, "policy_in_use", detail, field="signature.scheme", hint=hint)
     for before in followers:
         after = msgspec.structs.replace(before, version=before.version + 1)
-        WEBHOOKS.update(change, before, after, compile_webhook(after, new), "policy changed")
+        shared = integration_of(change, workspace, after.integration)
+        compiled = compile_webhook(after, new, shared)
+        WEBHOOKS.update(change, before, after, compiled, "policy changed")
 
 
 def _is_stricter(old: Policy, new: Policy) -> bool:

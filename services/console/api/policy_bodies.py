@@ -6,7 +6,7 @@ import msgspec
 from pydantic import Field, model_validator
 
 from hookstream.model.headers import check_name
-from hookstream.model.policy import DAY_MS, Policy, ResultClass, Schedule
+from hookstream.model.policy import DAY_MS, Envelope, Policy, ResultClass, Schedule, Scheme
 from hookstream.model.schedule import schedule_length_ms
 from services.console.bodies import Body
 from services.console.problems import Problem, must
@@ -48,6 +48,8 @@ class ScheduleIn(Body):
     max_delay_ms: Annotated[int, Field(ge=1, le=5 * DAY_MS)] = DAY_MS
     max_requests: Annotated[int, Field(ge=1, le=100)] | None = None
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    window_ms: Annotated[int, Field(ge=1, le=5 * DAY_MS)] | None = None
+    unit_ms: Annotated[int, Field(ge=1, le=DAY_MS)] = 1_000
 
     def made(self) -> Schedule:
         """The schedule; of a list, as many requests as it has delays, and one, if not said."""
@@ -61,9 +63,16 @@ class ScheduleIn(Body):
 class SignatureIn(Body):
     """How requests are signed."""
 
-    scheme: Literal["standard", "sha256", "none"] = "standard"
+    scheme: Scheme = "standard"
     header: Annotated[str, Field(max_length=128)] = "webhook-signature"
     prefix: Annotated[str, Field(max_length=64, pattern=r"^[\x20-\x7e]*$")] = ""
+
+
+class VerificationIn(Body):
+    """A webhook gets nothing until it has answered an event of this type."""
+
+    event_type: Annotated[str, Field(min_length=1, max_length=128)] = "endpoint.verify"
+    success: Codes = Field(default_factory=lambda: [CodesIn(first=200, last=200)])
 
 
 class PolicyChange(Body):
@@ -85,7 +94,7 @@ class PolicyChange(Body):
     give_up_after_ms: Milliseconds | None = None
     exact: bool | None = None
     signature: SignatureIn | None = None
-    envelope: Literal["standard", "full", "data"] | None = None
+    envelope: Envelope | None = None
     manual_retry: bool | None = None
     https_only: bool | None = None
     state_names: (
@@ -98,6 +107,11 @@ class PolicyChange(Body):
         ]
         | None
     ) = None
+    retry_needs_transaction_id: bool | None = None
+    most_requests: Annotated[int, Field(ge=1, le=100)] | None = None
+    waiting_ms: Annotated[int, Field(ge=1000, le=LONGEST_MS)] | None = None
+    verification: VerificationIn | None = None
+    log_tests: bool | None = None
 
 
 class PolicyIn(PolicyChange):
@@ -106,12 +120,15 @@ class PolicyIn(PolicyChange):
     name: Annotated[str, Field(min_length=1, max_length=128)]
 
 
+_NULLABLE = {"disable_after_failed_ms", "most_requests", "verification"}
+
+
 def checked(policy: Policy, body: PolicyChange) -> Policy:
     """`policy` with what `body` says. 422 where the whole makes no sense."""
     given = {
         name: _plain(getattr(body, name))
         for name in body.model_fields_set - {"version"}
-        if getattr(body, name) is not None or name == "disable_after_failed_ms"
+        if getattr(body, name) is not None or name in _NULLABLE
     }
     made = msgspec.convert(msgspec.to_builtins(policy) | given, Policy)
     if not made.success:
@@ -124,7 +141,7 @@ def checked(policy: Policy, body: PolicyChange) -> Policy:
 def _plain(value: Any) -> Any:
     if isinstance(value, ScheduleIn):
         return msgspec.to_builtins(value.made())
-    if isinstance(value, SignatureIn):
+    if isinstance(value, SignatureIn | VerificationIn):
         return value.model_dump()
     if isinstance(value, list):
         return [item.model_dump() if isinstance(item, Body) else item for item in value]

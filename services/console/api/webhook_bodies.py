@@ -1,9 +1,10 @@
 """What is said about webhooks, in and out."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, Field, model_validator
+import msgspec
+from pydantic import AliasChoices, BaseModel, Field, field_validator, model_validator
 
 from hookstream.model.records import WebhookState
 from hookstream.store.webhooks import WebhookRow
@@ -32,10 +33,39 @@ class HeaderIn(Body):
 Headers = Annotated[list[HeaderIn], Field(max_length=32)]
 
 
-class WebhookIn(Body):
-    """A new webhook."""
+class RetryIn(Body):
+    """Retries of one's own, where the policy leaves them open. The first request counts."""
 
-    url: Url = Field(validation_alias=_URL)
+    delay_s: Annotated[float, Field(ge=0.1, le=86_400)]
+    max_requests: Annotated[int, Field(ge=1, le=100)]
+
+
+Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=50)]
+Template = Annotated[str, Field(max_length=65_536)]
+Extract = Annotated[
+    dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")],
+        Annotated[str, Field(max_length=512)],
+    ],
+    Field(max_length=20, description="name → JMESPath into the answer's JSON"),
+]
+Shards = Annotated[int, Field(ge=1, le=64)]
+_SOURCES = AliasChoices("sources", "source")
+
+
+class _Shared(Body):
+    """What a new webhook and a change say alike."""
+
+    @field_validator("sources", mode="before", check_fields=False)
+    @classmethod
+    def _one_source(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+class WebhookIn(_Shared):
+    """A new webhook. With an `integration`, `url` is a part added to its root, or left out."""
+
+    url: Url = Field(default="", validation_alias=_URL)
     name: str | None = Field(default=None, description="System name; made up if absent")
     display_name: Annotated[str, Field(max_length=128)] | None = None
     description: Text | None = None
@@ -51,9 +81,17 @@ class WebhookIn(Body):
     max_in_flight: InFlight = 128
     send_traceparent: bool = False
     state: Literal["active", "paused"] = "active"
+    integration: str | None = None
+    headers_off: Names = Field(default_factory=list, description="Inherited headers left out")
+    sources: Names = Field(default_factory=list, validation_alias=_SOURCES)
+    template: Template | None = Field(default=None, description="Liquid template of the body")
+    properties: dict[str, Any] | None = None
+    extract: Extract = Field(default_factory=dict)
+    shards: Shards = 1
+    retry: RetryIn | None = None
 
 
-class WebhookChange(Body):
+class WebhookChange(_Shared):
     """What is to change of a webhook; absent fields stay as they are."""
 
     version: int | None = None
@@ -70,11 +108,20 @@ class WebhookChange(Body):
     rate_per_s: Rate | None = None
     max_in_flight: InFlight | None = None
     send_traceparent: bool | None = None
+    integration: str | None = None
+    headers_off: Names | None = None
+    sources: Names | None = Field(default=None, validation_alias=_SOURCES)
+    template: Template | None = None
+    properties: dict[str, Any] | None = None
+    extract: Extract | None = None
+    shards: Shards | None = None
+    retry: RetryIn | None = None
 
     @model_validator(mode="after")
     def _not_null(self) -> "WebhookChange":
         kept = {"url", "events", "policy", "method", "headers", "secret", "max_in_flight"}
-        for name in (kept | {"send_traceparent"}) & self.model_fields_set:
+        kept |= {"send_traceparent", "headers_off", "sources", "extract", "shards"}
+        for name in kept & self.model_fields_set:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} cannot be null: leave it out to keep it")
         return self
@@ -107,6 +154,14 @@ class WebhookOut(BaseModel):
     rate_per_s: float | None
     max_in_flight: int
     send_traceparent: bool
+    integration: str | None
+    headers_off: list[str]
+    sources: list[str]
+    template: str | None
+    properties: Any
+    extract: dict[str, str]
+    shards: int
+    retry: RetryIn | None
     created_at: datetime | None
     changed_at: datetime | None
     secret: str | None = None
@@ -122,4 +177,16 @@ def shown(row: WebhookRow, published: bool = True, secret: str | None = None) ->
         )
         for h in row.header_list()
     ]
-    return WebhookOut(**same | {"headers": headers}, secret=secret, publishing=not published)
+    told = {
+        "headers": headers,
+        "properties": None if row.properties is None else msgspec.json.decode(row.properties),
+        "extract": msgspec.json.decode(row.extract),
+        "retry": _retry(row),
+    }
+    return WebhookOut(**same | told, secret=secret, publishing=not published)
+
+
+def _retry(row: WebhookRow) -> RetryIn | None:
+    if row.retry_delay_ms is None or row.retry_requests is None:
+        return None
+    return RetryIn(delay_s=row.retry_delay_ms / 1000, max_requests=row.retry_requests)

@@ -11,10 +11,9 @@ from hookstream.store.webhooks import WEBHOOKS, WebhookRow
 from services.console.api.webhook_bodies import WebhookOut, shown
 from services.console.api.webhooks import locked
 from services.console.callers import Editor
-from services.console.compile import compile_webhook
 from services.console.context import ConsoleDep
 from services.console.problems import RESPONSES, Problem
-from services.console.rules import home, policy_of
+from services.console.rules import home, record_of
 from services.console.saving import check_version, save, status, versioned
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
@@ -48,8 +47,7 @@ async def move(
         after = moved(before, step)
         if after is before:
             return before
-        policy = policy_of(change, caller.home, before.policy)
-        return WEBHOOKS.update(change, before, after, compile_webhook(after, policy), step)
+        return WEBHOOKS.update(change, before, after, record_of(change, after), step)
 
     saved, published = await save(console, caller, work)
     status(response, published, 200)

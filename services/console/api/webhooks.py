@@ -15,7 +15,7 @@ from services.console.configured import changed_row, check_known, new_row
 from services.console.context import ConsoleDep
 from services.console.paging import Cursor, Limit, Page, page, position
 from services.console.problems import RESPONSES, not_found
-from services.console.rules import home, policy_of
+from services.console.rules import home, integration_of, policy_of, record_of
 from services.console.saving import check_version, save, status, versioned
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
@@ -30,9 +30,10 @@ async def create(
     def work(change: Change) -> tuple[WebhookRow, str | None]:
         workspace = home(change, caller.home)
         policy = policy_of(change, caller.home, body.policy or workspace.default_policy)
+        shared = integration_of(change, caller.home, body.integration)
         _check_catalogue(change, workspace, body.events)
-        row, secret = new_row(body, caller.home, policy, console.keys)
-        return WEBHOOKS.insert(change, row, compile_webhook(row, policy)), secret
+        row, secret = new_row(body, caller.home, policy, shared, console.keys)
+        return WEBHOOKS.insert(change, row, compile_webhook(row, policy, shared)), secret
 
     (saved, secret), published = await save(console, caller, work)
     status(response, published, 201)
@@ -79,8 +80,12 @@ async def change(
             _check_catalogue(change, workspace, body.events)
         old = policy_of(change, caller.home, before.policy)
         new = policy_of(change, caller.home, body.policy) if body.policy else old
-        after, secret = changed_row(before, body, old, new, console.keys)
-        return WEBHOOKS.update(change, before, after, compile_webhook(after, new)), secret
+        named = "integration" in body.model_fields_set
+        shared = integration_of(
+            change, caller.home, body.integration if named else before.integration
+        )
+        after, secret = changed_row(before, body, old, new, shared, console.keys)
+        return WEBHOOKS.update(change, before, after, compile_webhook(after, new, shared)), secret
 
     (saved, secret), published = await save(console, caller, work)
     status(response, published, 200)
@@ -98,9 +103,8 @@ async def delete(
         home(change, caller.home)
         before = locked(change, caller.home, webhook)
         check_version(request, before.version)
-        policy = policy_of(change, caller.home, before.policy)
         after = msgspec.structs.replace(before, version=before.version + 1, state="deleted")
-        gone = compile_webhook(after, policy)
+        gone = record_of(change, after)
         cancel_parked(change, gone)
         return WEBHOOKS.update(change, before, after, gone, "delete")
 

@@ -1,12 +1,13 @@
 """/v1/workspaces: tenants. Made by the operator."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from hookstream.model.records import UnknownTypes
 from hookstream.store import workspaces
 from hookstream.store.change import Change
 from hookstream.store.keys import KEYS, active
@@ -15,12 +16,11 @@ from hookstream.store.workspaces import WORKSPACES, WorkspaceRow
 from services.console.bodies import Body
 from services.console.callers import Anyone, Caller, Operator, operator
 from services.console.cancelled import cancel_parked
-from services.console.compile import compile_webhook
 from services.console.context import ConsoleDep
 from services.console.fresh import new_id
 from services.console.paging import Cursor, Limit, Page, page, position
 from services.console.problems import RESPONSES, Problem, not_found
-from services.console.rules import home, policy_of
+from services.console.rules import home, policy_of, record_of
 from services.console.saving import check_version, save, status, versioned
 
 router = APIRouter(prefix="/v1/workspaces", tags=["workspaces"], responses=RESPONSES)
@@ -33,7 +33,7 @@ class WorkspaceIn(Body):
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
     name: Name
-    unknown_types: Literal["accept", "refuse"] = "accept"
+    unknown_types: UnknownTypes = "accept"
     default_policy: str = "standard"
 
 
@@ -42,7 +42,7 @@ class WorkspaceChange(Body):
 
     version: int | None = None
     name: Name | None = None
-    unknown_types: Literal["accept", "refuse"] | None = None
+    unknown_types: UnknownTypes | None = None
     default_policy: str | None = None
 
 
@@ -52,7 +52,7 @@ class WorkspaceOut(BaseModel):
     id: str
     version: int
     name: str
-    unknown_types: Literal["accept", "refuse"]
+    unknown_types: UnknownTypes
     default_policy: str
     created_at: datetime | None
     publishing: bool = False
@@ -170,9 +170,8 @@ async def delete(
 
 def _end(change: Change, workspace: str) -> None:
     for webhook in of_workspace(change, workspace, 1_000_000):
-        rules = policy_of(change, workspace, webhook.policy)
         gone = msgspec.structs.replace(webhook, version=webhook.version + 1, state="deleted")
-        compiled = compile_webhook(gone, rules)
+        compiled = record_of(change, gone)
         cancel_parked(change, compiled)
         WEBHOOKS.update(change, webhook, gone, compiled, "delete")
     for key in active(change, workspace):

@@ -1,0 +1,35 @@
+"""Integrations: what several webhooks share. Merged into their records, never published alone."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from hookstream.model.records import Header
+from hookstream.store.rows import Rows
+
+
+class IntegrationRow(Struct, frozen=True, kw_only=True):
+    """An integration as it rests. Private headers are sealed."""
+
+    id: str
+    workspace: str
+    version: int = 1
+    name: str
+    state: Literal["active", "deleted"] = "active"
+    root_url: str
+    headers: bytes
+    """`tuple[Header, ...]`, as msgpack."""
+    rate_per_s: float | None = None
+    """Requests a second of all its webhooks together."""
+    shards: int = 1
+    created_at: datetime | None = None
+    changed_at: datetime | None = None
+
+    def header_list(self) -> tuple[Header, ...]:
+        """The headers its webhooks inherit, values of private ones sealed."""
+        return msgspec.msgpack.decode(self.headers, type=tuple[Header, ...])
+
+
+INTEGRATIONS = Rows("integrations", "integration", IntegrationRow)
