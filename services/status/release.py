@@ -1,26 +1,15 @@
 """What becomes of a parked delivery: pure records (once.md 22)."""
 
+from hookstream.model.deliveries import first_turn
 from hookstream.model.ids import released_id
 from hookstream.model.records import Delivery, Event, Outcome, Result, Webhook
-from hookstream.model.schedule import give_up_at_ms
 from hookstream.store.parked import Parked
 
 
 def released(parked: Parked, event: Event, webhook: Webhook, now_ms: int) -> Delivery:
     """The new delivery of the event; releasing twice is the same delivery."""
-    return Delivery(
-        id=released_id(parked.delivery),
-        kind="release",
-        turn=1,
-        webhook=webhook.id,
-        webhook_version=webhook.version,
-        lane=webhook.lane,
-        event=event,
-        due_at_ms=now_ms,
-        give_up_at_ms=give_up_at_ms(webhook.policy, now_ms),
-        logged_at_ms=now_ms,
-        reason="released",
-    )
+    id_ = released_id(parked.delivery)
+    return first_turn("release", id_, webhook, event, now_ms, "released")
 
 
 def ended(parked: Parked, webhook: Webhook, result: Result, reason: str, now_ms: int) -> Outcome:

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Header
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from hookstream.model.deliveries import first_turn
 from hookstream.model.ids import delivery_id
 from hookstream.model.records import Delivery, Event, Webhook
-from hookstream.model.schedule import give_up_at_ms
 from hookstream.store import parked
 from hookstream.store.change import Change
 from hookstream.store.log import DeliverySeen
@@ -63,19 +63,8 @@ async def resend(
 
 def again_of(delivery: str, request: str, webhook: Webhook, event: Event, at_ms: int) -> Delivery:
     """The new delivery: its id is the UUIDv5 of (delivery, request)."""
-    return Delivery(
-        id=delivery_id(delivery, request),
-        kind="resend",
-        turn=1,
-        webhook=webhook.id,
-        webhook_version=webhook.version,
-        lane=webhook.lane,
-        event=event,
-        due_at_ms=at_ms,
-        give_up_at_ms=give_up_at_ms(webhook.policy, at_ms),
-        logged_at_ms=at_ms,
-        reason="resend",
-    )
+    id_ = delivery_id(delivery, request)
+    return first_turn("resend", id_, webhook, event, at_ms, "resend")
 
 
 def _wanted(console: Console, workspace: str, delivery: str) -> tuple[DeliverySeen, Webhook]:
