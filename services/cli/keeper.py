@@ -40,7 +40,7 @@ class Keeper:
     def _run(self) -> None:
         while not self._closing.wait(_LOOK_S) and not self.failed.is_set():
             for service in self._services:
-                if service.wanted and not service.pids():
+                if service.wanted and not service.is_running:
                     self._restart(service)
 
     def _restart(self, service: Service) -> None:
@@ -54,7 +54,7 @@ class Keeper:
         if self._closing.wait(pause_s):
             return
         with self.lock:
-            if service.wanted and not service.pids():
+            if service.wanted and not service.is_running:
                 service.spawn()
 
     def _recent(self, service: Service) -> list[float]:

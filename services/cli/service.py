@@ -40,6 +40,11 @@ class Service:
         """Its processes; empty when it does not run."""
         return self._child.pids()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs."""
+        return self._child.is_running
+
     def spawn(self) -> None:
         """Start it, what a dead owner left behind ended first; the log before is kept as .1."""
         self._child.stop()
@@ -58,7 +63,7 @@ class Service:
         """EmbeddedError with the end of its log if it ends, or is not ready in time."""
         deadline = monotonic() + within_s
         while not self.is_ready():
-            if not self.pids():
+            if not self.is_running:
                 raise EmbeddedError(f"{self.name} ended while it started:\n{tail(self._log)}")
             if monotonic() > deadline:
                 raise EmbeddedError(
@@ -73,16 +78,16 @@ class Service:
 
     def signal(self, number: signal.Signals) -> None:
         """Send its first process a signal, if there is one."""
-        if pids := self.pids():
+        if self.is_running:
             with suppress(ProcessLookupError):
-                os.kill(pids[0], number)
+                os.kill(self._child.pid, number)
 
     def stop(self, within_s: float) -> None:
         """SIGTERM, wait, then kill. Nothing of it runs afterwards."""
         self.wanted = False
         self.signal(signal.SIGTERM)
         deadline = monotonic() + within_s
-        while self.pids() and monotonic() < deadline:
+        while self.is_running and monotonic() < deadline:
             sleep(_POLL_S)
         self._child.stop(signal.SIGKILL)
 

@@ -10,7 +10,7 @@ from hookstream.model.records import Dead, Event, Outcome
 from hookstream.process.health import Health
 from hookstream.process.run import Context, in_thread
 from hookstream.process.streaming import Streaming
-from hookstream.store.migrate import migrate
+from hookstream.store.migrate import DatabaseError, migrate
 from hookstream.store.pool import UNAVAILABLE
 from hookstream.store.session import Session
 from hookstream.store.settings import PostgresSettings
@@ -59,7 +59,7 @@ def _wait_for_postgres(dsn: str, stopping: threading.Event, health: Health) -> N
     while not stopping.is_set():
         try:
             migrate(dsn)
-        except UNAVAILABLE as error:
+        except (DatabaseError, *UNAVAILABLE) as error:
             health.not_ready("postgres", f"Postgres is away: {type(error).__name__}")
             stopping.wait(_AGAIN_S)
         else:

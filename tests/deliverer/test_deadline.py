@@ -1,8 +1,10 @@
 """A deadline ends what waits, and hides no cancellation of anybody else's."""
 
 import asyncio
+import time
 
 import pytest
+import uvloop
 
 from services.deliverer.deadline import Deadline
 
@@ -44,3 +46,16 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def test_it_never_ends_anything_early_on_a_clock_of_whole_milliseconds() -> None:
+    async def wait() -> float:
+        begun = time.monotonic()
+        with pytest.raises(TimeoutError), Deadline(0.0105):
+            await asyncio.Event().wait()
+        return time.monotonic() - begun
+
+    async def waits() -> list[float]:
+        return [await wait() for _ in range(50)]
+
+    assert min(uvloop.run(waits())) >= 0.0105

@@ -125,6 +125,22 @@ async def test_postgres_away_loses_nothing_and_work_goes_on_by_itself(
         await wait_until(lambda: not health.waiting())
 
 
+async def test_it_starts_while_postgres_is_away_and_waits_for_it(
+    kafka: KafkaSettings, dsn: str, postgres: EmbeddedPostgres
+) -> None:
+    Door(kafka).sent(0, 10)
+    health = Health()
+    await asyncio.to_thread(postgres.stop)
+    try:
+        async with running(kafka, dsn, health):
+            await wait_until(lambda: "postgres" in health.waiting())
+            await asyncio.to_thread(postgres.start)
+            await wait_until(lambda: counts(dsn)[:3] == (10, 10, 10))
+    finally:
+        if not postgres.pids():
+            await asyncio.to_thread(postgres.start)
+
+
 async def test_partitions_move_between_two_and_every_row_is_there_once(
     kafka: KafkaSettings, dsn: str
 ) -> None:

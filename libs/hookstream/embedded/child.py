@@ -41,9 +41,14 @@ class Child:
 
     def pids(self) -> list[int]:
         """It and all below it; empty once it has ended."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or not self.is_running:
             return []
         return [process.pid for process in _tree(self._process.pid)]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs. Asks for one process alone; `pids` looks through all there are."""
+        return self._process is not None and self._process.poll() is None
 
     def claim(self) -> None:
         """Make the folder ours: end leftovers of a dead owner, EmbeddedError if it is alive."""

@@ -18,7 +18,9 @@ _LOCK = 0x686F6F6B00000001
 def migrate(dsn: str) -> None:
     """Apply what is missing, one process at a time. Raises `DatabaseError`."""
     engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=NullPool
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(dsn, connect_timeout=5),
+        poolclass=NullPool,
     )
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})

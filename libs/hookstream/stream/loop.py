@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from hookstream.stream.dead import Decoder
 from hookstream.stream.groups import OffsetsMissing
@@ -121,6 +121,7 @@ class Loop:
                 "fetch.queue.backoff.ms": 10,
                 "queued.max.messages.kbytes": 16 * 1024,
                 "socket.timeout.ms": 10_000,
+                "on_commit": self._committed,
             }
             | dict(consumer)
         )
@@ -287,6 +288,13 @@ class Loop:
         else:
             self._consumer.commit(offsets=offsets, asynchronous=True)
 
+    def _committed(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
+        """What the broker did not take is sent again with the next commit, whatever comes."""
+        for part in parts:
+            assignment = self.assignments.get((part.topic, part.partition))
+            if assignment is not None and (error is not None or part.error is not None):
+                assignment.window.changed = True
+
     def _at(self, assignment: Assignment, *, commit: bool = False) -> TopicPartition:
         if not commit:
             return TopicPartition(*self._key(assignment))
@@ -305,10 +313,11 @@ class Loop:
                 assignment.window = Window(Committed(offset=start))
             self.assignments[self._key(assignment)] = assignment
         consumer.incremental_assign([self._start(a) for a in taken])
-        self._resume(taken)
+        # Those kept too: a rebalance that came while all were paused must not leave them so.
+        self._resume([a for a in self.assignments.values() if not a.paused])
+        self._all_paused = False
         self._tell("assigned", taken)
         self.on_joined()
-        self._all_paused = False
 
     def _take(self, part: TopicPartition) -> Assignment:
         committed = Committed.parse(part.offset, part.metadata) if part.offset >= 0 else None

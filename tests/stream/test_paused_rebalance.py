@@ -1,0 +1,61 @@
+"""A loop that is full while its group takes a new member goes on with what it keeps."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hookstream.model.records import GroupNote
+from hookstream.stream import topics
+from hookstream.stream.groups import start_group
+from hookstream.stream.loop import Handler, Loop
+from hookstream.stream.record import Record
+from hookstream.stream.settings import KafkaSettings
+from tests.fixtures.kafka import PARTITIONS, produce, run_in_thread, wait_until
+
+GROUP = "paused"
+
+
+class Taking(Handler):
+    """Finishes what it gets; full for as long as it is told so."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+        self.seen: list[bytes] = []
+        self.full_for = 0
+
+    def handle(self, records: list[Record]) -> None:  # type: ignore[override]
+        for record in records:
+            self.seen.append(record.raw)
+            record.done()
+
+    def full(self) -> bool:
+        return self.is_full
+
+
+@contextmanager
+def looping(kafka: KafkaSettings) -> Iterator[tuple[Loop, Taking]]:
+    handler = Taking()
+    loop = Loop(kafka, GROUP, [topics.EVENTS], handler)
+    thread: threading.Thread = run_in_thread(loop.run)
+    yield loop, handler
+    loop.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_partitions_kept_in_a_rebalance_are_read_on_once_there_is_room(
+    kafka: KafkaSettings,
+) -> None:
+    start_group(kafka, None, GroupNote(group=GROUP, partitions={topics.EVENTS: PARTITIONS}))
+    with looping(kafka) as (first, handler):
+        wait_until(lambda: len(first.assignments) == PARTITIONS, 30)
+        handler.is_full = True
+        wait_until(lambda: first._all_paused, 10)
+        with looping(kafka) as (second, other):
+            wait_until(lambda: len(first.assignments) == len(second.assignments) == 2, 30)
+            handler.is_full = False
+            sent = [b"%d" % n for n in range(100)]
+            produce(kafka, topics.EVENTS, *((b"%d" % n, raw) for n, raw in enumerate(sent)))
+            wait_until(lambda: sorted(handler.seen + other.seen) == sorted(sent), 20)
+            assert handler.seen
+            assert other.seen
