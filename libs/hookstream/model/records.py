@@ -13,6 +13,10 @@ from hookstream.model.policy import Policy
 Kind = Literal["event", "test", "verify", "replay", "release", "resend"]
 """Why a delivery exists: routed from an event, or asked for by a person or a rule."""
 
+TRIALS: frozenset[Kind] = frozenset({"test", "verify"})
+"""Kinds that only try a webhook, in whatever state it is: one request, no retry, no disabling, out
+of the statistics (W3, W10)."""
+
 Result = Literal[
     "succeeded",  # final: the receiver took it
     "waiting",  # final for the deliverer: the receiver will say later by callback
@@ -173,6 +177,8 @@ class Webhook(Struct, frozen=True, kw_only=True):
     """Values taken out of answers: name → JMESPath (M8)."""
     shards: int = 1
     """Into how many lanes it is cut, by subject."""
+    was_verified: bool = False
+    """It has answered a verification before: while it must do so again, its events wait for it."""
 
 
 class EventType(Struct, frozen=True, kw_only=True):
