@@ -3,10 +3,10 @@
 import msgspec
 
 from hookstream.model.headers import MAX_HEADERS, check_header
-from hookstream.model.opened import check_secret
 from hookstream.model.policy import Signature
 from hookstream.model.records import Header
 from hookstream.model.seal import Keys, header_place, secret_place
+from hookstream.model.signing import check_secret
 from services.console.api.webhook_bodies import HeaderIn
 from services.console.fresh import new_secret, nonce
 from services.console.problems import Problem, must

@@ -1,15 +1,10 @@
 """A webhook's secrets in clear, as the deliverer holds them: never logged, never encoded."""
 
-import base64
-import binascii
-
 from hookstream.model.errors import Refusal
 from hookstream.model.headers import check_header, check_value
-from hookstream.model.policy import Signature
 from hookstream.model.records import Header, Webhook
 from hookstream.model.seal import Keys, header_place, secret_place
-
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - what every Standard Webhooks secret begins with
+from hookstream.model.signing import Key, signing_key
 
 
 class UnsendableError(Exception):
@@ -22,18 +17,31 @@ class Opened:
     Immutable by convention and cached by (webhook, version): the hot path only reads it.
     """
 
-    __slots__ = ("headers", "keys", "replaced")
+    __slots__ = ("headers", "keys", "replaced", "until_ms")
 
     def __init__(
-        self, keys: tuple[bytes, ...] = (), headers: tuple[tuple[bytes, bytes], ...] = ()
+        self,
+        keys: tuple[Key, ...] = (),
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        until_ms: tuple[int, ...] = (),
     ) -> None:
         self.keys = keys
+        """Newest first."""
         self.headers = headers
+        self.until_ms = until_ms if any(until_ms) else ()
+        """Beside `keys`: until when each signs, 0: without end; empty: all without end."""
         self.replaced = frozenset(name.lower() for name, _ in headers)
         """Names, in small letters, that the webhook sets itself."""
 
     def __repr__(self) -> str:
         return f"Opened({len(self.keys)} keys, {len(self.headers)} headers, masked)"
+
+    def keys_at(self, now_ms: int) -> tuple[Key, ...]:
+        """The keys in force. The newest always is."""
+        if not self.until_ms:
+            return self.keys
+        both = zip(self.keys[1:], self.until_ms[1:], strict=True)
+        return (self.keys[0], *(key for key, until in both if not until or now_ms < until))
 
 
 def open_webhook(webhook: Webhook, keys: Keys) -> Opened:
@@ -43,34 +51,22 @@ def open_webhook(webhook: Webhook, keys: Keys) -> Opened:
         raise UnsendableError("there is no secret to sign with")
     if webhook.content_type is not None:
         _must(check_value("Content-Type", webhook.content_type.encode()))
-    place = secret_place(webhook.workspace, webhook.id)
-    texts = [keys.open(sealed, place).decode() for sealed in webhook.secrets]
     last = {header.name.lower(): _open_header(header, webhook, keys) for header in webhook.headers}
-    return Opened(tuple(signing_key(signature, text) for text in texts), tuple(last.values()))
+    opened = _open_secrets(webhook, keys)
+    until_ms = (*webhook.secrets_until_ms, *(0 for _ in opened))[: len(opened)]
+    return Opened(opened, tuple(last.values()), until_ms)
 
 
-def signing_key(signature: Signature, secret: str) -> bytes:
-    """The bytes to sign with: `whsec_` base64 if standard, else the text's own UTF-8 (W2)."""
-    if signature.scheme != "standard":
-        return secret.encode()
+def _open_secrets(webhook: Webhook, keys: Keys) -> tuple[Key, ...]:
+    place, scheme = secret_place(webhook.workspace, webhook.id), webhook.policy.signature
+    texts = [keys.open(sealed, place).decode() for sealed in webhook.secrets]
+    if scheme.scheme == "secret":
+        for text in texts:
+            _must(check_value(scheme.header, scheme.prefix.encode() + text.encode()))
     try:
-        return base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
-    except binascii.Error:
-        return secret.encode()
-
-
-def check_secret(signature: Signature, secret: str) -> Refusal | None:
-    """Whether a secret may be saved. Length rules are the scheme's: W2's sample has 19 letters."""
-    if signature.scheme == "standard":
-        try:
-            raw = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
-        except ValueError:
-            raw = b""
-        if not 24 <= len(raw) <= 64:
-            return _refused("is not `whsec_` and base64 of 24 to 64 bytes")
-    elif not 8 <= len(secret.encode()) <= 256:
-        return _refused("is not 8 to 256 bytes long")
-    return None
+        return tuple(signing_key(scheme, text) for text in texts)
+    except ValueError:
+        raise UnsendableError(f"a secret is none for the scheme {scheme.scheme}") from None
 
 
 def _open_header(header: Header, webhook: Webhook, keys: Keys) -> tuple[bytes, bytes]:
@@ -85,8 +81,3 @@ def _open_header(header: Header, webhook: Webhook, keys: Keys) -> tuple[bytes, b
 def _must(refusal: Refusal | None) -> None:
     if refusal is not None:
         raise UnsendableError(refusal.detail)
-
-
-def _refused(what: str) -> Refusal:
-    hint = "leave it out and one is made for you"
-    return Refusal(code="invalid_secret", field="secret", detail=f"the secret {what}", hint=hint)

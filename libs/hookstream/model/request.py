@@ -1,7 +1,5 @@
 """From a delivery to the bytes of its request: envelope, headers, signature."""
 
-import base64
-import hmac
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -9,8 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from hookstream.model.opened import Opened
-from hookstream.model.policy import Signature
 from hookstream.model.records import Delivery, Event, Webhook
+from hookstream.model.signing import signature
 
 USER_AGENT = b"Hookstream/0.1.0"
 
@@ -39,7 +37,7 @@ def request(
     """The request of one attempt, signed at `now_ms`. A GET has no body, and is signed as such."""
     event = delivery.event
     body = b"" if webhook.method == "GET" else render(webhook.policy.envelope, event)
-    headers = _headers(webhook, opened, event.id.encode(), str(now_ms // 1000).encode(), body)
+    headers = _headers(webhook, opened, event.id.encode(), now_ms, body)
     if traceparent is not None and webhook.send_traceparent:
         headers.append((b"traceparent", traceparent))
     return OutgoingRequest(method=webhook.method, url=webhook.url, headers=headers, body=body)
@@ -69,27 +67,16 @@ def iso(at_ms: int) -> bytes:
     return b"%b.%03dZ" % (_second(seconds), millis) if millis else _second(seconds) + b"Z"
 
 
-def signature(scheme: Signature, keys: tuple[bytes, ...], head: bytes, body: bytes) -> bytes:
-    """The value of the signature header. `head`: `id.timestamp.`, which `standard` signs too.
-
-    Several keys (a rotation) are several signatures in the standard scheme; receivers of the
-    `sha256=` kind understand one only, the first key's.
-    """
-    if scheme.scheme == "sha256":
-        return scheme.prefix.encode() + hmac.digest(keys[0], body, "sha256").hex().encode()
-    message = head + body
-    return b" ".join([b"v1," + _b64(hmac.digest(key, message, "sha256")) for key in keys])
-
-
 def _headers(
-    webhook: Webhook, opened: Opened, event_id: bytes, timestamp: bytes, body: bytes
+    webhook: Webhook, opened: Opened, event_id: bytes, now_ms: int, body: bytes
 ) -> RawHeaders:
+    timestamp = b"%d" % (now_ms // 1000)
     headers = [(b"webhook-id", event_id), (b"webhook-timestamp", timestamp)]
     scheme = webhook.policy.signature
     if scheme.scheme != "none" and opened.keys:
         head = b"%b.%b." % (event_id, timestamp)
         name = scheme.header.encode()
-        headers.append((name, signature(scheme, opened.keys, head, body)))
+        headers.append((name, signature(scheme, opened.keys_at(now_ms), head, body)))
     replaced = opened.replaced
     if webhook.content_type is not None and body and b"content-type" not in replaced:
         headers.append((b"content-type", webhook.content_type.encode()))
@@ -97,10 +84,6 @@ def _headers(
         headers.append((b"user-agent", USER_AGENT))
     headers.extend(opened.headers)
     return headers
-
-
-def _b64(raw: bytes) -> bytes:
-    return base64.b64encode(raw)
 
 
 @lru_cache(maxsize=4096)
