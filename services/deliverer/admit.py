@@ -4,7 +4,7 @@ import hashlib
 
 from msgspec import Struct
 
-from hookstream.model.records import Delivery, Webhook
+from hookstream.model.records import TRIALS, Delivery, Webhook
 from services.deliverer.health import COOL_DOWN_MS, START, Health
 
 WAIT_MS = 1_000
@@ -76,7 +76,7 @@ def admit(webhook: Webhook, delivery: Delivery, health: Health, view: View, now_
     fate = _fate(webhook, delivery)
     if fate is not None:
         return fate
-    exact = webhook.policy.exact
+    exact = webhook.policy.exact or delivery.kind in TRIALS  # a person waits for a trial's answer
     if health.not_before_ms > now_ms and not exact:
         return Defer(_spread(delivery, health.not_before_ms, now_ms), "cooling_down")
     if view.process_full:
@@ -95,7 +95,7 @@ def _fate(webhook: Webhook, delivery: Delivery) -> Plan | None:
         return Cancel()
     if webhook.lane != delivery.lane:
         return Rekey(webhook.lane)
-    if webhook.state != "active" and delivery.kind != "test":  # tests go out regardless (W10)
+    if webhook.state != "active" and delivery.kind not in TRIALS:  # these go regardless (W3, W10)
         return Park()
     return None
 
