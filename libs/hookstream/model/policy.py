@@ -37,8 +37,8 @@ class Schedule(Struct, frozen=True, kw_only=True):
     jitter: float = 0.0
     """Each delay is stretched by up to this share of itself, by a hash of (delivery, turn)."""
     window_ms: int | None = None
-    """No attempt is due later than this after the start of the first; None: no window."""
-    unit_ms: int = 1_000
+    """No attempt begins later than this after the start of the first; None: no window."""
+    unit_ms: float = 1_000.0
     """What N^power counts."""
 
 
@@ -101,7 +101,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     manual_retry: bool = True
     https_only: bool = False
     state_names: dict[str, str] = {}
-    """What people see instead of our own names of states."""
+    """What people see instead of our own names of states. A key is a state (`failed`), or a state
+    and the reason for it (`failed:rejected`), which goes first (F2)."""
     retry_needs_transaction_id: bool = False
     """Retry only requests into which the transaction id was rendered (M6)."""
     most_requests: int | None = None
@@ -111,3 +112,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     verification: Verification | None = None
     log_tests: bool = True
     """Whether tests are shown in the log."""
+
+    def state_name(self, state: str, reason: str | None = None) -> str:
+        """What people see of a delivery in this state, for this reason."""
+        names = self.state_names
+        return names.get(f"{state}:{reason}") or names.get(state, state)

@@ -1,8 +1,10 @@
 """When the next attempt is due: a policy's schedule as arithmetic."""
 
 import hashlib
+from collections.abc import Sequence
 
 from hookstream.model.policy import Policy, Schedule
+from hookstream.model.records import Attempt
 
 
 def due_after(schedule: Schedule, attempts_made: int, seed: str = "") -> int | None:
@@ -26,12 +28,23 @@ def schedule_length_ms(policy: Policy) -> int:
         if delay is None:
             break
         total += delay + int(delay * policy.schedule.jitter) + policy.deadline_ms
-    return total
+    window_ms = policy.schedule.window_ms
+    return total if window_ms is None else min(total, window_ms + policy.deadline_ms)
 
 
 def give_up_at_ms(policy: Policy, first_due_at_ms: int) -> int:
     """When a delivery first due then ends as failed, `expired`, whatever has put it off."""
     return first_due_at_ms + schedule_length_ms(policy) + policy.give_up_after_ms
+
+
+def window_end_ms(schedule: Schedule, attempts: Sequence[Attempt]) -> int | None:
+    """After which no further attempt may begin: the window, from the start of the first attempt.
+
+    None: the schedule has no window, or nothing was sent yet (M6: three repeats in six minutes).
+    """
+    if schedule.window_ms is None or not attempts:
+        return None
+    return attempts[0].started_at_ms + schedule.window_ms
 
 
 def _plain(schedule: Schedule, made: int) -> int | None:
@@ -43,7 +56,7 @@ def _plain(schedule: Schedule, made: int) -> int | None:
     elif schedule.kind == "fixed":
         delay = first
     elif schedule.kind == "polynomial":
-        delay = first + int(made**schedule.power) * schedule.unit_ms
+        delay = first + int(made**schedule.power * schedule.unit_ms)
     else:
         delay = _exponential(first, schedule.factor, made, schedule.max_delay_ms)
     return max(0, min(delay, schedule.max_delay_ms))
