@@ -149,6 +149,7 @@ class System:
             "HOOKSTREAM_CONSOLE_OPERATOR_KEY": kept_key(self.data_dir / "keys", "operator"),
             "HOOKSTREAM_CONSOLE_PORT": str(self.ports.console),
             "HOOKSTREAM_INGEST_PORT": str(self.ports.ingest),
+            "HOOKSTREAM_DELIVERER_PUBLIC_URL": self.ports.ingest_url,
             "HOOKSTREAM_EGRESS_ALLOW": "127.0.0.0/8",
         }
 

@@ -1,6 +1,7 @@
 """How the deliverer reaches the internet (`HOOKSTREAM_DELIVERER_…`, `HOOKSTREAM_EGRESS_…`)."""
 
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -17,6 +18,19 @@ class DelivererSettings(BaseModel):
     """Requests in flight; a socket each."""
     waiting_mb: int = Field(default=64, ge=1, le=4096)
     """Bytes of deliveries that wait a moment in memory for their receiver."""
+    public_url: str = "http://127.0.0.1:8801"
+    """Where receivers reach ingest from outside, such as `https://hooks.example.com`: the base of
+    the links by which they close deliveries later."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_a_base(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "?" in url or "#" in url:
+            raise ValueError(
+                "is not an http(s) URL without query, such as https://hooks.example.com"
+            )
+        return url.rstrip("/")
 
 
 class EgressSettings(BaseModel):

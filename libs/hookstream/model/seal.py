@@ -25,9 +25,18 @@ class Keys:
             raise ValueError(f"sealing keys are {_KEY} bytes each, and there is at least one")
         self._ciphers = {_id(key): AESGCM(key) for key in reversed(keys)}
         self._first = _id(keys[0])
+        self._keys = tuple(keys)
 
     def __repr__(self) -> str:
         return f"Keys({len(self._ciphers)} keys, masked)"
+
+    def derived(self, purpose: str) -> "Keys":
+        """Keys of their own for what is sealed by the million: never so much under the keys that
+        guard secrets that a nonce might come twice. `purpose`: at most 16 bytes."""
+        person = purpose.encode()
+        return Keys(
+            [hashlib.blake2b(key, digest_size=_KEY, person=person).digest() for key in self._keys]
+        )
 
     def seal(self, plain: bytes, place: str, nonce: bytes) -> bytes:
         """Seal for one place (`place_of`). `nonce`: 12 random bytes, never used twice."""
