@@ -50,3 +50,31 @@ def test_an_addressed_event_goes_to_that_webhook_alone_whatever_it_subscribes_to
 
 def test_another_workspace_gets_nothing() -> None:
     assert why_not(a_webhook(workspace="ws_2"), an_event()) == "it belongs to another workspace"
+
+
+@pytest.mark.parametrize(
+    ("sources", "source", "matched"),
+    [
+        ((), None, True),
+        ((), "calendar", True),
+        (("messaging",), "messaging", True),
+        (("messaging", "email"), "email", True),
+        (("messaging",), "calendar", False),
+        (("messaging",), "Messaging", False),
+        (("messaging",), None, False),
+    ],
+)
+def test_o3_sources_restrict_a_webhook_to_events_of_them(
+    sources: tuple[str, ...], source: str | None, matched: bool
+) -> None:
+    webhook, event = a_webhook(sources=sources), an_event(source=source)
+    assert matches(webhook, event) is matched
+    assert (why_not(webhook, event) == "") is matched
+
+
+def test_o3_why_not_names_both_sources() -> None:
+    webhook = a_webhook(sources=("messaging", "email"))
+    assert why_not(webhook, an_event()) == (
+        "it takes events of source messaging or email; this one has none"
+    )
+    assert why_not(webhook, an_event(source="calendar")).endswith("this one has calendar")

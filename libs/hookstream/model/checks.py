@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from hookstream.model.errors import Refusal
 from hookstream.model.ids import is_id
 from hookstream.model.json_data import check_json, check_schema
+from hookstream.model.operational import is_operational
 from hookstream.model.records import Event, EventType, Workspace
 
 MAX_DATA = 262_144
@@ -34,15 +35,17 @@ def check(
 ) -> Refusal | None:
     """The first thing that is wrong with an event, or None. Its data is never changed.
 
-    `event_type` is the catalogue's entry for the event's type, None where it has none.
+    `event_type` is the catalogue's entry for the event's type, None where it has none. Operational
+    events are in no catalogue.
     """
+    ours = is_operational(event.id, event.type)
     return (
         check_fields(event)
         or _check_workspace(event, workspace)
-        or _check_known(event, workspace, event_type, known_types)
+        or (None if ours else _check_known(event, workspace, event_type, known_types))
         or _check_address(event, has_webhook)
         or check_data(event.data, max_bytes)
-        or _check_schema(event, event_type)
+        or (None if ours else _check_schema(event, event_type))
     )
 
 
@@ -92,7 +95,7 @@ def _check_known(
 ) -> Refusal | None:
     if event_type is not None and event_type.state == "active":
         return None
-    if workspace is None or workspace.unknown_types == "accept":
+    if workspace is None or workspace.unknown_types != "refuse":
         return None
     near = difflib.get_close_matches(event.type, list(known()), n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "add it to the catalogue first"

@@ -10,6 +10,9 @@ from hookstream.model.records import Event
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 """An id given by a user: never a dot, which Standard Webhooks uses as a separator."""
 
+OPERATIONAL = "evt_op_"
+"""What the ids of operational events begin with; none that we make for others does."""
+
 _NAMESPACE = bytes.fromhex("b6f0c1f27b0d5d6e9a0f3c5e8f6a4d21")
 """Of all our UUIDv5. Changing it would make every repeated delivery a new one."""
 _MARKS = 0xF << 76 | 0x3 << 62
@@ -54,9 +57,10 @@ def released_id(delivery: str) -> str:
     return _uuid5(f"{delivery}\0release")
 
 
-def operational_id(webhook: str, version: int, kind: str) -> str:
-    """Id of an operational event such as `webhook.disabled`, once per webhook version."""
-    return "evt_" + _uuid5(f"{webhook}\0{version}\0{kind}").replace("-", "")
+def operational_id(webhook: str, what: str | int, kind: str) -> str:
+    """Id of an operational event such as `webhook.disabled`, once for `what`: the version that
+    was disabled, the delivery that failed, or when the row of failures began."""
+    return OPERATIONAL + _uuid5(f"{webhook}\0{what}\0{kind}").replace("-", "")
 
 
 def payload_hash(event: Event) -> str:
