@@ -74,7 +74,13 @@ class Parts:
         self, health: Health, dsn: str, settings: StatusSettings, streaming: Streaming
     ) -> None:
         self._health = health
-        self.outbox = OutboxToTopics(dsn, streaming.table, streaming.writer, self._told("outbox"))
+        self.outbox = OutboxToTopics(
+            dsn,
+            streaming.table,
+            streaming.writer,
+            self._told("outbox"),
+            settings.compare_every_s,
+        )
         self.upkeep = Upkeep(dsn, settings)
         self.batches: dict[str, Batches] = {}
         for topic, make in VIEWS.items():

@@ -29,7 +29,6 @@ NAME = "outbox"
 RESTORE = "the topic knows newer configuration than Postgres: run `hookstream restore`"
 _PAGE = 500
 _PING_S = 1.0
-_COMPARE_EVERY_S = 60.0
 _AGAIN_S = 0.5
 Told = Callable[[str | None], None]
 logger = logging.getLogger(__name__)
@@ -38,8 +37,16 @@ logger = logging.getLogger(__name__)
 class OutboxToTopics:
     """Publishes outbox rows while it holds the outbox. `told`: why it cannot, None: it can."""
 
-    def __init__(self, dsn: str, table: Table, writer: Writer, told: Told = lambda _: None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        table: Table,
+        writer: Writer,
+        told: Told = lambda _: None,
+        compare_every_s: float = 60.0,
+    ) -> None:
         self._dsn = dsn
+        self._compare_every_s = compare_every_s
         self._table = table
         self._writer = writer
         self._told = told
@@ -93,7 +100,7 @@ class OutboxToTopics:
         else:
             lost = (k for k, v in valid.items() if (there.get(k) or 0) < v and k not in waiting)
             self._again(holder, set(lost))
-        self._compare_at = time.monotonic() + _COMPARE_EVERY_S
+        self._compare_at = time.monotonic() + self._compare_every_s
 
     def _again(self, holder: Holder, keys: Iterable[str]) -> None:
         wanted = sorted(keys)

@@ -23,5 +23,7 @@ class StatusSettings(BaseModel):
     """Days after which dead letters are dropped."""
     parked_kept_days: int = Field(default=7, ge=1, le=3_650)
     """A delivery parked for longer ends as `expired`; never later than its event is dropped."""
+    compare_every_s: float = Field(default=60.0, gt=0, le=3_600)
+    """How often the topic config is compared with Postgres: a late, old record stays no longer."""
     release_per_s: int = Field(default=50, ge=1, le=1_000)
     """Parked deliveries released a second for each webhook that is active again."""

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
+from msgspec import structs
 
 from hookstream.model.ids import delivery_id, payload_hash
 from hookstream.model.policy import Policy, Schedule, Signature
@@ -27,6 +28,7 @@ from hookstream.stream.topics import DELIVERIES, OUTCOMES, RETRY
 from hookstream.stream.writer import Writer
 from tests.fixtures.kafka import PARTITIONS, Seen, put, read_all, wait_until
 from tests.fixtures.receiver import Answer, Got, Receiver
+from tests.started import started
 
 WITHIN_S = 60
 SESSION_MS = 6_000
@@ -279,3 +281,43 @@ def _stop_for(
     meanwhile()
     time.sleep(seconds)  # how long it stands still is what is tested
     process.send_signal(signal.SIGCONT)
+
+
+def test_retry_killed_while_receivers_hang_its_twins_are_not_sent(
+    kafka: KafkaSettings, receiver: Receiver, start: Start
+) -> None:
+    """What it had released and not committed is released again, to a turn that is open."""
+    released = receiver.released
+
+    def rule(_: Got, before: int) -> Answer | None:
+        return (500, {}) if before == 0 else (200, {}) if released.is_set() else None
+
+    receiver.rule = rule
+    hooks = [_soon_again(webhook(receiver, f"/w{n}")) for n in range(40)]
+    put(kafka, *hooks)
+    deliver(kafka, *(delivery(hook, n) for n, hook in enumerate(hooks)))
+    start()
+    with started(kafka, "retry") as retry:
+        wait_until(lambda: len(receiver.got) > len(hooks), WITHIN_S)
+        retry.kill()
+        retry.wait()
+    with started(kafka, "retry"):
+        wait_until(lambda: len(receiver.got) == 2 * len(hooks), WITHIN_S)
+        wait_until(lambda: not _unreleased(kafka), WITHIN_S)
+        released.set()
+        wait_until(lambda: len(outcomes(kafka, "succeeded")) == len(hooks), WITHIN_S)
+        wait_until(lambda: all_done(kafka, hooks[0], len(read_all(kafka, DELIVERIES))), WITHIN_S)
+    assert set(Counter(receiver.ids()).values()) == {2}
+    assert len(outcomes(kafka)) == 2 * len(hooks)
+
+
+def _soon_again(hook: Webhook) -> Webhook:
+    schedule = Schedule(kind="fixed", delays_ms=(1_500,), max_requests=5)
+    return structs.replace(hook, policy=structs.replace(hook.policy, schedule=schedule))
+
+
+def _unreleased(kafka: KafkaSettings) -> bool:
+    """Whether retry has anything left that it has not committed as moved."""
+    at = committed(kafka, "retry", RETRY, PARTITIONS)
+    ends = Counter(seen.partition for seen in read_all(kafka, RETRY))
+    return any(at[p] is None or at[p].offset < end for p, end in ends.items())

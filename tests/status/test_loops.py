@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 from msgspec import Struct
 
 from hookstream.embedded.postgres import EmbeddedPostgres
-from hookstream.model.records import Dead
+from hookstream.model.records import Dead, Event, Outcome, Result, Webhook
 from hookstream.process.health import Health
 from hookstream.process.logs import Logs
 from hookstream.process.run import Context
@@ -21,6 +21,7 @@ from hookstream.stream.codec import Codec
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
 from services.status.main import SETTINGS, main
+from tests.fixtures.kafka import read_all
 from tests.status.samples import event, outcome, put_webhook, webhook
 
 WITHIN_S = 30.0
@@ -37,6 +38,10 @@ class Door:
         self._producer.produce(self._kafka.topic(topic), self._codec.encode(record), key)
         self._producer.poll(0)
 
+    def flushed(self) -> bool:
+        """Whether Kafka has all of it."""
+        return self._producer.flush(20) == 0
+
     def sent(self, first: int, last: int) -> None:
         """Events and their outcomes."""
         now_ms = time.time_ns() // 1_000_000
@@ -44,7 +49,7 @@ class Door:
             self.put("events", f"e{n}", event(id=f"e{n}"))
             record = outcome(delivery=f"d{n}", event=f"e{n}", logged_at_ms=now_ms)
             self.put("outcomes", f"lane{n % 7}", record)
-        assert self._producer.flush(20) == 0
+        assert self.flushed()
 
 
 def counts(dsn: str) -> tuple[int, ...]:
@@ -139,6 +144,40 @@ async def test_it_starts_while_postgres_is_away_and_waits_for_it(
     finally:
         if not postgres.pids():
             await asyncio.to_thread(postgres.start)
+
+
+async def test_the_fifth_failure_while_it_was_down_disables_once_and_only_that_version(
+    kafka: KafkaSettings, dsn: str
+) -> None:
+    door = Door(kafka)
+    with psycopg.connect(dsn) as connection:
+        put_webhook(connection, webhook(id="failed"))
+        put_webhook(connection, webhook(id="edited", name="edited", version=2))
+    for name in ("failed", "edited"):
+        for turn in range(1, 5):
+            door.put("outcomes", name, _of(name, "retrying", turn))
+        door.put("outcomes", name, _of(name, "failed", 5, reason="exhausted"))
+    assert door.flushed()
+    for _ in range(2):
+        async with running(kafka, dsn):
+            await wait_until(lambda: counts(dsn)[1:3] == (2, 10))
+            await wait_until(lambda: _disabled(kafka) == [("failed", 2)])
+    events = [seen.value for seen in read_all(kafka, "events")]
+    assert [e.type for e in events if isinstance(e, Event)] == ["webhook.disabled"]
+
+
+def _of(name: str, result: Result, turn: int, reason: str | None = None) -> Outcome:
+    now_ms = time.time_ns() // 1_000_000
+    return outcome(
+        result, delivery=f"d-{name}", webhook=name, lane=name, event=f"e-{name}", turn=turn,
+        attempt_number=turn, reason=reason, logged_at_ms=now_ms, ended_at_ms=now_ms + turn,
+    )  # fmt: skip
+
+
+def _disabled(kafka: KafkaSettings) -> list[tuple[str, int]]:
+    """(webhook, version) of every record that disables one."""
+    found = (seen.value for seen in read_all(kafka, "config"))
+    return [(w.id, w.version) for w in found if isinstance(w, Webhook) and w.state == "disabled"]
 
 
 async def test_partitions_move_between_two_and_every_row_is_there_once(
