@@ -1,95 +1,135 @@
-"""Which webhooks get an event, worked out once per type and source until config changes."""
+"""Which webhooks get an event: an index, kept up to date by each change of config.
 
-from collections.abc import Iterable, Sequence
+An edit of one webhook costs that webhook: the others of its workspace are not looked at again,
+however many there are.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
 
 from hookstream.model.config import Config
-from hookstream.model.match import routes
+from hookstream.model.match import routes, wants
 from hookstream.model.operational import is_about, is_operational
 from hookstream.model.records import Event, Webhook
 
 _MOST_KEPT = 1_000_000
 """Answers remembered, counted in webhooks: 8 bytes each."""
-_NONE: dict[str, Webhook] = {}
-_Key = str | tuple[str, str | None, bool]
-"""The type; with a source that some webhook names, or of an operational event, all three."""
+_Key = tuple[str, str | None, bool]
+"""Type, source where some webhook names it, and whether the event is an operational one."""
+_ById = dict[str, Webhook]
 
 
-class Answers:
-    """What is known of one workspace. `sources` are those that its webhooks name: others are
-    answered like none, so that an event's own invention never makes another entry."""
+class Space:
+    """The webhooks of one workspace, by what they ask for."""
 
-    __slots__ = ("by_key", "sources")
+    __slots__ = ("answers", "by_name", "by_type", "sources", "wide")
 
-    def __init__(self, webhooks: Iterable[Webhook]) -> None:
-        self.by_key: dict[_Key, list[Webhook]] = {}
-        self.sources = frozenset(source for webhook in webhooks for source in webhook.sources)
+    def __init__(self) -> None:
+        self.by_type: dict[str, _ById] = {}
+        self.wide: _ById = {}
+        """Those with a pattern: asked one by one, once for each type."""
+        self.by_name: dict[str, _ById] = {}
+        self.sources: Counter[str] = Counter()
+        """That its webhooks name: others are answered like none, so that what events invent
+        never makes another entry."""
+        self.answers: dict[_Key, list[Webhook]] = {}
+
+    def add(self, webhook: Webhook) -> None:
+        """One more webhook, not deleted."""
+        for type_ in webhook.events:
+            place = self.wide if type_.endswith("*") else self.by_type.setdefault(type_, {})
+            place[webhook.id] = webhook
+        self.by_name.setdefault(webhook.name.lower(), {})[webhook.id] = webhook
+        self.sources.update(webhook.sources)
+
+    def remove(self, webhook: Webhook) -> None:
+        """Forget what `add` took in."""
+        self.wide.pop(webhook.id, None)
+        for index, keys in (
+            (self.by_type, webhook.events),
+            (self.by_name, (webhook.name.lower(),)),
+        ):
+            for key in keys:
+                index.get(key, {}).pop(webhook.id, None)
+                if not index.get(key, True):
+                    del index[key]
+        self.sources.subtract(webhook.sources)
+        self.sources += Counter()
+
+    def forget(self, webhook: Webhook) -> int:
+        """Drop the answers that this webhook has a part in; how many webhooks they held."""
+        gone = [key for key in self.answers if wants(webhook.events, key[0])]
+        return sum(1 + len(self.answers.pop(key)) for key in gone)
 
 
 class Subscribers:
-    """Remembers answers of `match.routes`. Told of each change of config by `changed`."""
+    """Answers as `match.routes` does. Told of each change of config by `changed`."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._answers: dict[str, Answers] = {}
-        self._by_name: dict[str, dict[str, list[Webhook]]] = {}
+        self._known: _ById = {}
+        self._spaces: dict[str, Space] = {}
         self._kept = 0
+        for webhook in config.webhooks.values():
+            self._add(webhook)
 
     def changed(self, key: str, record: Struct | None) -> None:
-        """Take in one change of config; None is a tombstone."""
-        if isinstance(record, Webhook):
-            self._answers.pop(record.workspace, None)
-            self._by_name.pop(record.workspace, None)
-        elif key.startswith("webhook/"):
-            self._forget()
+        """Take in one change that `config` has taken in; None is a tombstone."""
+        kind, _, id_ = key.partition("/")
+        if kind != "webhook":
+            return
+        before = self._known.pop(id_, None)
+        if before is not None:
+            space = self._spaces[before.workspace]
+            space.remove(before)
+            self._kept -= space.forget(before)
+        if record is not None:
+            self._add(self._config.webhooks[id_])
 
     def of(self, event: Event) -> Sequence[Webhook]:
         """The webhooks that get a delivery of the event. The list never changes afterwards."""
         if event.webhook is not None:
-            return list(routes(self._named(event.workspace, event.webhook), event))
+            return list(routes(self._named(event.workspace, event.webhook).values(), event))
         ours = is_operational(event.id, event.type)
         found = self._of(event, ours)
         return [webhook for webhook in found if not is_about(webhook, event)] if ours else found
-
-    def _of(self, event: Event, ours: bool) -> list[Webhook]:
-        """Those that ask for such events, also the one that an operational event is about."""
-        answers = self._answers.get(event.workspace)
-        if answers is None:
-            answers = self._answers[event.workspace] = Answers(self._all(event.workspace))
-        named = event.source if event.source in answers.sources else None
-        key = event.type if named is None and not ours else (event.type, named, ours)
-        found = answers.by_key.get(key)
-        if found is None:
-            asked = msgspec.structs.replace(event, subject=None)
-            found = answers.by_key[key] = list(routes(self._all(event.workspace), asked))
-            self._keep(1 + len(found))
-        return found
-
-    def _all(self, workspace: str) -> Iterable[Webhook]:
-        return self._config.by_workspace.get(workspace, _NONE).values()
 
     def has(self, workspace: str, name: str) -> bool:
         """Whether the workspace has a webhook of that system name, in any case of letters."""
         return bool(self._named(workspace, name))
 
-    def _named(self, workspace: str, name: str) -> Sequence[Webhook]:
-        by_name = self._by_name.get(workspace)
-        if by_name is None:
-            by_name = self._by_name[workspace] = {}
-            for webhook in self._all(workspace):
-                if webhook.state != "deleted":
-                    by_name.setdefault(webhook.name.lower(), []).append(webhook)
-            self._keep(1 + len(by_name))
-        return by_name.get(name.lower(), ())
+    def _add(self, webhook: Webhook) -> None:
+        if webhook.state == "deleted":
+            return
+        self._known[webhook.id] = webhook
+        space = self._spaces.setdefault(webhook.workspace, Space())
+        space.add(webhook)
+        self._kept -= space.forget(webhook)
+
+    def _of(self, event: Event, ours: bool) -> list[Webhook]:
+        """Those that ask for such events, also the one that an operational event is about."""
+        space = self._spaces.get(event.workspace)
+        if space is None:
+            return []
+        key = event.type, event.source if event.source in space.sources else None, ours
+        found = space.answers.get(key)
+        if found is None:
+            asked = msgspec.structs.replace(event, subject=None)
+            candidates = space.wide | space.by_type.get(event.type, {})
+            found = space.answers[key] = list(routes(candidates.values(), asked))
+            self._keep(1 + len(found))
+        return found
+
+    def _named(self, workspace: str, name: str) -> _ById:
+        space = self._spaces.get(workspace)
+        return space.by_name.get(name.lower(), {}) if space is not None else {}
 
     def _keep(self, more: int) -> None:
         self._kept += more
         if self._kept > _MOST_KEPT:
-            self._forget()
-
-    def _forget(self) -> None:
-        self._answers.clear()
-        self._by_name.clear()
-        self._kept = 0
+            for space in self._spaces.values():
+                space.answers.clear()
+            self._kept = 0
