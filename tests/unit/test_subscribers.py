@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookstream.model.config import Config, key_of
@@ -95,6 +95,7 @@ ASKED = st.builds(
 )
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(EDITS | ASKED | st.sampled_from(["w1", "w2"]), max_size=30))
 def test_after_any_edits_the_index_says_what_match_says(steps: list[Webhook | Event | str]) -> None:
     found, config = subscribers()
