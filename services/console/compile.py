@@ -3,7 +3,7 @@
 import msgspec
 from msgspec.structs import replace
 
-from hookstream.model.policy import Policy, Schedule
+from hookstream.model.policy import Policy
 from hookstream.model.records import Header, Webhook
 from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WebhookRow
@@ -24,7 +24,7 @@ def compile_webhook(
         method=row.method,
         events=tuple(row.events),
         lane=row.id if shared is None else shared.id,
-        policy=_chosen(policy, row),
+        policy=with_own_retries(policy, row),
         secrets=tuple(row.secrets),
         headers=_headers(row, shared),
         content_type=row.content_type,
@@ -37,16 +37,25 @@ def compile_webhook(
         properties=row.properties,
         extract=msgspec.json.decode(row.extract, type=dict[str, str]),
         shards=row.shards if shared is None else shared.shards,
+        was_verified=row.verified_url is not None,
     )
 
 
-def _chosen(policy: Policy, row: WebhookRow) -> Policy:
-    """The policy, with the retries that it lets a webhook choose (P6)."""
-    if row.retry_requests is None or row.retry_delay_ms is None:
+def with_own_retries(policy: Policy, row: WebhookRow) -> Policy:
+    """The policy, with the retries that it lets this webhook choose (P6)."""
+    delay, requests = row.retry_delay_ms, row.retry_requests
+    if policy.most_requests is None or delay is None or requests is None:
         return policy
-    delay = row.retry_delay_ms
-    schedule = Schedule(kind="fixed", delays_ms=(delay,), max_requests=row.retry_requests)
-    return replace(policy, schedule=schedule)
+    theirs = policy.schedule
+    own = replace(
+        theirs,
+        kind="fixed",
+        delays_ms=(delay,),
+        max_delay_ms=max(delay, theirs.max_delay_ms),
+        max_requests=requests,
+        jitter=0.0,
+    )
+    return replace(policy, schedule=own)
 
 
 def _headers(row: WebhookRow, shared: IntegrationRow | None) -> tuple[Header, ...]:

@@ -12,9 +12,10 @@ from hookstream.model.seal import Keys
 from hookstream.model.urls import check_url
 from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WebhookRow
-from services.console.api.webhook_bodies import RetryIn, WebhookChange, WebhookIn
+from services.console.api.webhook_bodies import WebhookChange, WebhookIn
 from services.console.fresh import new_id, new_name
 from services.console.problems import Problem, must
+from services.console.retries import retry_columns, unfit
 from services.console.rules import default_content_type
 from services.console.sealing import sealed_headers, sealed_secrets, secret_for
 
@@ -65,7 +66,9 @@ def new_row(
         extract=msgspec.json.encode(body.extract),
         shards=body.shards,
     )
-    return msgspec.structs.replace(row, **_retry(body.retry, policy)), secret
+    row = msgspec.structs.replace(row, **retry_columns(body.retry))
+    must(unfit(row, policy))
+    return row, secret
 
 
 def changed_row(
@@ -80,9 +83,10 @@ def changed_row(
     if body.name is not None and body.name != before.name:
         hint = "copy the webhook under another name"
         raise Problem(422, "name_fixed", "a system name never changes", field="name", hint=hint)
-    plain = body.model_dump(exclude_unset=True, exclude=_NOT_PLAIN) | _converted(body, new)
+    plain = body.model_dump(exclude_unset=True, exclude=_NOT_PLAIN) | _converted(body)
     after = msgspec.structs.replace(before, version=before.version + 1, **plain)
     check_events(after.events)
+    must(unfit(after, new))
     must(check_url(full_url(after.url, integration), new.https_only))
     sealed: dict[str, Any] = {}
     secret = _new_secret(body, old, new)
@@ -100,7 +104,7 @@ def full_url(url: str, integration: IntegrationRow | None) -> str:
     return url if integration is None else integration.root_url + url
 
 
-def _converted(body: WebhookChange, policy: Policy) -> dict[str, Any]:
+def _converted(body: WebhookChange) -> dict[str, Any]:
     """The given fields whose columns hold something else than what was given."""
     given: dict[str, Any] = {}
     if body.headers_off is not None:
@@ -110,27 +114,12 @@ def _converted(body: WebhookChange, policy: Policy) -> dict[str, Any]:
     if body.extract is not None:
         given["extract"] = msgspec.json.encode(body.extract)
     if "retry" in body.model_fields_set:
-        given |= _retry(body.retry, policy)
+        given |= retry_columns(body.retry)
     return given
 
 
 def _json_or_none(value: Any) -> bytes | None:
     return None if value is None else msgspec.json.encode(value)
-
-
-def _retry(retry: RetryIn | None, policy: Policy) -> dict[str, int | None]:
-    if retry is None:
-        return {"retry_delay_ms": None, "retry_requests": None}
-    most = policy.most_requests
-    if most is None:
-        hint = "the policy says when to retry; take another one"
-        raise Problem(
-            422, "retry_fixed", "the policy has its own retries", field="retry", hint=hint
-        )
-    if retry.max_requests > most:
-        detail = f"the policy allows {most} requests at most, the first included"
-        raise Problem(422, "too_many_requests", detail, field="retry.max_requests")
-    return {"retry_delay_ms": int(retry.delay_s * 1000), "retry_requests": retry.max_requests}
 
 
 def check_name(name: str) -> None:

@@ -12,6 +12,7 @@ from typing import cast
 from hookstream.model.ids import payload_hash
 from hookstream.model.records import Delivery
 from hookstream.model.request import OutgoingRequest
+from hookstream.model.schedule import last_moment_ms
 from hookstream.stream.loop import Handler
 from hookstream.stream.record import Assignment, Record
 from hookstream.stream.settled import Settled, Step
@@ -155,7 +156,7 @@ class Deliverer(Handler):
         webhook = self._webhooks.get(passage.delivery.webhook)
         if webhook is None:
             self._end(passage, without_request(Cancel(), now_ms))
-        elif now_ms > passage.delivery.give_up_at_ms:
+        elif now_ms > last_moment_ms(webhook.policy.schedule, passage.delivery):
             passage.webhook = webhook
             self._end(passage, Ending(result="failed", reason="expired"))
         else:

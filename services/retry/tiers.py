@@ -11,9 +11,12 @@ EARLY_MS = 1_000
 _LONGEST_FIRST = sorted(TIERS.items(), key=lambda tier: -tier[1])
 
 
-def next_hop(due_at_ms: int, now_ms: int) -> str | None:
-    """The longest tier that is left in time; None: hold it in memory, it is due soon."""
-    remaining_ms = due_at_ms - now_ms
+def next_hop(due_at_ms: int, now_ms: int, scale: float = 1.0) -> str | None:
+    """The longest tier that is left in time; None: hold it in memory, it is due soon.
+
+    Below a `scale` of 1 all that is waited for here shrinks alike: tiers and both margins.
+    """
+    remaining_ms = (due_at_ms - now_ms) / scale
     if remaining_ms <= HOLD_MS:
         return None
     return next(name for name, wait_ms in _LONGEST_FIRST if wait_ms <= remaining_ms - EARLY_MS)

@@ -5,6 +5,7 @@ within three seconds. A record in a tier has waited when the tier's delay has pa
 appended it; then it goes on, in the same way. Nothing goes back to the topic it came from.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -48,6 +49,7 @@ class Retry(Handler):
         self._partitions = partitions
         self._most_records = settings.held_records
         self._most_bytes = settings.held_mib * 1024 * 1024 // 2
+        self._scale = settings.scale
         self._clock_ms = clock_ms
         self._late = late
         self._far, self._soon = Tally(), Tally()
@@ -89,7 +91,7 @@ class Retry(Handler):
             if due_at_ms is None:
                 self._dead.put(record, "not_a_delivery", "a record without lane or due time")
             elif (wait_ms := TIERS.get(record.assignment.topic)) is not None:
-                at_ms = record.timestamp_ms + wait_ms
+                at_ms = record.timestamp_ms + math.ceil(wait_ms * self._scale)
                 self._far.add(record)
                 record.assignment.state.add(record, at_ms)
                 waiting.append((at_ms, Held(record, due_at_ms, in_tier=True)))
@@ -112,7 +114,7 @@ class Retry(Handler):
 
     def _move(self, held: Held, waiting: list[tuple[int, Held]]) -> None:
         """On to the next tier, or into memory if it is due soon."""
-        tier = next_hop(held.due_at_ms, int(self._clock_ms()))
+        tier = next_hop(held.due_at_ms, int(self._clock_ms()), self._scale)
         if tier is None:
             waiting.append((held.due_at_ms, held))
         else:

@@ -48,6 +48,13 @@ def test_no_tier_is_left_after_the_record_is_due(delay_ms: int, now_ms: int, lat
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.integers(0, _YEAR_MS), st.sampled_from([2, 10, 100, 1_000]))
+def test_a_scaled_clock_takes_the_same_way_in_less_time(delay_ms: int, faster: int) -> None:
+    now_ms, scaled = 10**12, delay_ms // faster * faster
+    assert next_hop(now_ms + delay_ms // faster, now_ms, 1 / faster) == next_hop(scaled, 0)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
 @given(st.integers(0, 86_400_000), st.integers(0, 100))
 def test_a_day_takes_at_most_eighteen_hops(delay_ms: int, late_ms: int) -> None:
     assert len(hops(delay_ms, 0, late_ms)) <= 18

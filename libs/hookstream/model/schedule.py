@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from hookstream.model.policy import Policy, Schedule
-from hookstream.model.records import Attempt
+from hookstream.model.records import Attempt, Delivery
 
 
 def due_after(schedule: Schedule, attempts_made: int, seed: str = "") -> int | None:
@@ -35,6 +35,12 @@ def schedule_length_ms(policy: Policy) -> int:
 def give_up_at_ms(policy: Policy, first_due_at_ms: int) -> int:
     """When a delivery first due then ends as failed, `expired`, whatever has put it off."""
     return first_due_at_ms + schedule_length_ms(policy) + policy.give_up_after_ms
+
+
+def last_moment_ms(schedule: Schedule, delivery: Delivery) -> int:
+    """After which no request is made for this delivery: it has failed then, `expired`."""
+    end_ms = window_end_ms(schedule, delivery.attempts)
+    return delivery.give_up_at_ms if end_ms is None else min(end_ms, delivery.give_up_at_ms)
 
 
 def window_end_ms(schedule: Schedule, attempts: Sequence[Attempt]) -> int | None:

@@ -87,12 +87,12 @@ def event_out(row: EventSeen) -> EventOut:
 
 def delivery_out(row: DeliverySeen, webhook: Webhook | None) -> DeliveryOut:
     """A delivery, as the API shows it; `webhook` as it is today, None if it is unknown."""
-    names = webhook.policy.state_names if webhook else {}
+    name = webhook.policy.state_name(row.state, row.reason) if webhook else row.state
     due = row.next_due_at_ms
     return DeliveryOut(
         **_same(row, DeliveryOut),
         webhook_name=webhook.name if webhook else None,
-        state_name=names.get(row.state, row.state),
+        state_name=name,
         logged_at=_time(row.logged_at_ms),
         ended_at=_time(row.ended_at_ms),
         next_due_at=None if due is None else _time(due),

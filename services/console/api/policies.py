@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from hookstream.model.policy import Policy
 from hookstream.store.change import Change
 from hookstream.store.policies import POLICIES, PolicyRow, row_of
-from hookstream.store.webhooks import WEBHOOKS, with_policy
+from hookstream.store.webhooks import WEBHOOKS, WebhookRow, with_policy
 from services.console.api.policy_bodies import PolicyChange, PolicyIn, checked
 from services.console.builtin import builtin
 from services.console.callers import Editor, Viewer
@@ -18,6 +18,7 @@ from services.console.context import ConsoleDep
 from services.console.fresh import new_id
 from services.console.paging import Cursor, Limit, cursor_of, position
 from services.console.problems import RESPONSES, Problem, not_found
+from services.console.retries import unfit
 from services.console.rules import home, integration_of
 from services.console.saving import check_version, save, status, versioned
 
@@ -169,10 +170,19 @@ def _publish_followers(change: Change, workspace: str, old: Policy, new: Policy)
         detail = "signature.scheme and https_only stay while webhooks follow the policy"
         raise Problem(409, "policy_in_use", detail, field="signature.scheme", hint=hint)
     for before in followers:
+        _must_fit(before, new)
         after = msgspec.structs.replace(before, version=before.version + 1)
         shared = integration_of(change, workspace, after.integration)
         compiled = compile_webhook(after, new, shared)
         WEBHOOKS.update(change, before, after, compiled, "policy changed")
+
+
+def _must_fit(webhook: WebhookRow, policy: Policy) -> None:
+    refusal = unfit(webhook, policy)
+    if refusal is not None:
+        hint = f"change `retry` of {webhook.name} first"
+        detail = f"the webhook {webhook.name} has retries of its own: {refusal.detail}"
+        raise Problem(409, "policy_in_use", detail, field="most_requests", hint=hint)
 
 
 def _is_stricter(old: Policy, new: Policy) -> bool:

@@ -1,18 +1,24 @@
 """A policy's fields as people give them; the rules themselves are model/policy.py."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from hookstream.model.headers import check_name
+from hookstream.model.checks import is_type
 from hookstream.model.policy import DAY_MS, Envelope, Policy, ResultClass, Schedule, Scheme
+from hookstream.model.records import Result
 from hookstream.model.schedule import schedule_length_ms
 from services.console.bodies import Body
 from services.console.problems import Problem, must
 
 Status = Annotated[int, Field(ge=100, le=599)]
 Milliseconds = Annotated[int, Field(ge=0, le=30 * DAY_MS)]
+_NULLABLE = {"version", "disable_after_failed_ms", "most_requests", "verification"}
+"""Fields whose null means none; null for another is refused."""
 LONGEST_MS = 6 * DAY_MS
 """No delivery lasts longer: its records are kept for seven days."""
 
@@ -49,7 +55,17 @@ class ScheduleIn(Body):
     max_requests: Annotated[int, Field(ge=1, le=100)] | None = None
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
     window_ms: Annotated[int, Field(ge=1, le=5 * DAY_MS)] | None = None
-    unit_ms: Annotated[int, Field(ge=1, le=DAY_MS)] = 1_000
+    unit_ms: Annotated[float, Field(gt=0, le=DAY_MS)] = 1_000.0
+
+    @model_validator(mode="after")
+    def _says_how_long_and_how_often(self) -> "ScheduleIn":
+        if self.kind == "list":
+            return self
+        if not self.delays_ms and (self.max_requests or 1) > 1:
+            raise _lacking(self.kind, "delays_ms", "such as [60000]")
+        if self.delays_ms and self.max_requests is None:
+            raise _lacking(self.kind, "max_requests", "the first request counts")
+        return self
 
     def made(self) -> Schedule:
         """The schedule; of a list, as many requests as it has delays, and one, if not said."""
@@ -58,6 +74,11 @@ class ScheduleIn(Body):
         return Schedule(
             **given, delays_ms=tuple(self.delays_ms), max_requests=self.max_requests or most
         )
+
+
+def _lacking(kind: str, field: str, hint: str) -> PydanticCustomError:
+    told = {"kind": kind, "name": field, "hint": hint}
+    return PydanticCustomError("missing", "a schedule of the kind {kind} needs {name}", told)
 
 
 class SignatureIn(Body):
@@ -75,8 +96,19 @@ class VerificationIn(Body):
     success: Codes = Field(default_factory=lambda: [CodesIn(first=200, last=200)])
 
 
+StateName = Annotated[str, Field(min_length=1, max_length=64)]
+StateNames = Annotated[
+    dict[Annotated[str, Field(max_length=64)], StateName],
+    Field(max_length=20, description="By state, such as `failed`, or `failed:rejected`"),
+]
+
+
 class PolicyChange(Body):
-    """What is to change of a policy; absent fields stay as they are. Durations in milliseconds."""
+    """What is to change of a policy; absent fields stay as they are. Durations in milliseconds.
+
+    Null is for what a policy may do without: `disable_after_failed_ms`, `most_requests`,
+    `verification`.
+    """
 
     version: int | None = None
     name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
@@ -97,21 +129,20 @@ class PolicyChange(Body):
     envelope: Envelope | None = None
     manual_retry: bool | None = None
     https_only: bool | None = None
-    state_names: (
-        Annotated[
-            dict[
-                Annotated[str, Field(max_length=64)],
-                Annotated[str, Field(min_length=1, max_length=64)],
-            ],
-            Field(max_length=20),
-        ]
-        | None
-    ) = None
+    state_names: StateNames | None = None
     retry_needs_transaction_id: bool | None = None
     most_requests: Annotated[int, Field(ge=1, le=100)] | None = None
     waiting_ms: Annotated[int, Field(ge=1000, le=LONGEST_MS)] | None = None
     verification: VerificationIn | None = None
     log_tests: bool | None = None
+
+    @model_validator(mode="after")
+    def _not_null(self) -> "PolicyChange":
+        for name in self.model_fields_set - _NULLABLE:
+            if getattr(self, name) is None:
+                told = {"name": name, "hint": "leave it out"}
+                raise PydanticCustomError("not_null", "{name} cannot be null", told)
+        return self
 
 
 class PolicyIn(PolicyChange):
@@ -120,22 +151,32 @@ class PolicyIn(PolicyChange):
     name: Annotated[str, Field(min_length=1, max_length=128)]
 
 
-_NULLABLE = {"disable_after_failed_ms", "most_requests", "verification"}
-
-
 def checked(policy: Policy, body: PolicyChange) -> Policy:
     """`policy` with what `body` says. 422 where the whole makes no sense."""
     given = {
         name: _plain(getattr(body, name))
         for name in body.model_fields_set - {"version"}
-        if getattr(body, name) is not None or name in _NULLABLE
     }
     made = msgspec.convert(msgspec.to_builtins(policy) | given, Policy)
     if not made.success:
         raise Problem(422, "no_success", "no code would be a success", field="success")
     if made.signature.scheme == "sha256":
         must(check_name(made.signature.header), "signature.header")
+    _known_states(made.state_names)
+    if made.verification is not None and not is_type(made.verification.event_type):
+        detail = "event_type is no name of an event type"
+        hint = "such as endpoint.verify"
+        raise Problem(422, "invalid_type", detail, field="verification.event_type", hint=hint)
     return _short_enough(made)
+
+
+def _known_states(names: Mapping[str, str]) -> None:
+    states = get_args(Result)
+    for name in names:
+        if name.partition(":")[0] not in states:
+            hint = f"a state is one of {', '.join(states)}; `failed:rejected` adds a reason"
+            detail = f"{name!r} is no state of a delivery"
+            raise Problem(422, "unknown_state", detail, field="state_names", hint=hint)
 
 
 def _plain(value: Any) -> Any:
