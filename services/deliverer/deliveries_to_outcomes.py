@@ -190,7 +190,7 @@ class Deliverer(Handler):
         passage.task = None
         self._follow_all(self._lanes.finished(passage.turn, answer, now_ms))
         verdict = judge(webhook.policy, delivery, answer, now_ms)
-        self._end(passage, after_answer(answer, verdict))
+        self._end(passage, after_answer(webhook, answer, verdict))
 
     async def _answer(self, outgoing: OutgoingRequest, deadline_ms: int) -> Answer:
         """Having no socket left is this machine's fault and no attempt: wait, and send then."""

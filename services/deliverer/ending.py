@@ -7,7 +7,16 @@ enough to write the very same successor again after a crash (once.md 7).
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hookstream.model.records import SUCCEEDED_BY, Attempt, Delivery, Outcome, Response, Result
+from hookstream.model.extract import NOTHING, Said, said
+from hookstream.model.records import (
+    SUCCEEDED_BY,
+    Attempt,
+    Delivery,
+    Outcome,
+    Response,
+    Result,
+    Webhook,
+)
 from hookstream.stream.settled import Settlement
 from services.deliverer.admit import Cancel, Defer, Park, Rekey
 from services.deliverer.answer import Answer
@@ -23,10 +32,16 @@ class Ending(Struct, frozen=True, kw_only=True):
     attempt: Attempt | None = None
     response: Response | None = None
     error_detail: str | None = None
+    heard: Said = NOTHING
+    waits_ms: int | None = None
+    """Of a waiting one: how long a callback may close it."""
 
 
-def after_answer(answer: Answer, verdict: Verdict) -> Ending:
-    """The ending of a turn with a request."""
+def after_answer(webhook: Webhook, answer: Answer, verdict: Verdict) -> Ending:
+    """The ending of a turn with a request. What the answer says is taken out before it is cut."""
+    heard = NOTHING
+    if answer.status is not None:
+        heard = said(answer.body, answer.truncated, webhook.extract, webhook.name)
     result, reason, next_due = _verdict(verdict)
     return Ending(
         result=result,
@@ -35,6 +50,8 @@ def after_answer(answer: Answer, verdict: Verdict) -> Ending:
         attempt=answer.attempt,
         response=answer.response,
         error_detail=answer.detail or None,
+        heard=heard,
+        waits_ms=webhook.policy.waiting_ms if result == "waiting" else None,
     )
 
 
@@ -122,4 +139,8 @@ def outcome(
         error_detail=ending.error_detail,
         response=ending.response,
         trace_id=trace_id,
+        stated_reason=ending.heard.reason,
+        values=ending.heard.values,
+        values_note=ending.heard.note,
+        waits_until_ms=None if ending.waits_ms is None else now_ms + ending.waits_ms,
     )

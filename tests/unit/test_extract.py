@@ -105,7 +105,7 @@ def test_m8_numbers_texts_and_nothing_keep_what_they_are() -> None:
         (b'{"order":', False, "not JSON"),
         (b"\xff\xfe", False, "not JSON"),
         (b"[" * 60_000, False, "not JSON"),
-        (ORDER, True, "larger"),
+        (ORDER, True, "too long"),
     ],
 )
 def test_m8_without_json_all_is_null_and_a_note_says_why(

@@ -20,8 +20,8 @@ MAX_LENGTH = 512
 MAX_DEPTH = 50
 MAX_COPIES = 16
 """How often an expression may contain its input, such as `[@, @]`, which does twice."""
-STEPS = 20_000
-"""Of one evaluation: some ten milliseconds at the worst."""
+STEPS = 10_000
+"""Of all expressions on one answer: some ten milliseconds at the worst."""
 _SIZE_OF_A_STEP = 16
 """Items that a function looks at as long as a step takes."""
 

@@ -67,7 +67,7 @@ def stated(reason: Any) -> str | None:
 
 def _extracted(body: bytes, is_cut: bool, extract: Mapping[str, str], webhook: str) -> Said:
     if is_cut:
-        return _nothing_of(extract, webhook, "the answer is larger than what is read of it")
+        return _nothing_of(extract, webhook, "the answer was too long, or did not end in time")
     if not body:
         return _nothing_of(extract, webhook, "the answer has no body")
     try:
