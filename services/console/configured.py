@@ -13,11 +13,12 @@ from hookstream.model.urls import check_url
 from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WebhookRow
 from services.console.api.webhook_bodies import WebhookChange, WebhookIn
-from services.console.fresh import new_id, new_name
+from services.console.fresh import new_id, new_name, now_ms
 from services.console.problems import Problem, must
 from services.console.retries import retry_columns, unfit
+from services.console.rotation import in_force
 from services.console.rules import default_content_type
-from services.console.sealing import sealed_headers, sealed_secrets, secret_for
+from services.console.sealing import sealed_headers, secret_for, signed_by
 
 _NOT_PLAIN = {
     "version", "name", "headers", "secret", "headers_off", "properties", "extract", "retry"
@@ -52,7 +53,7 @@ def new_row(
         method=body.method,
         events=body.events,
         policy=policy.id,
-        secrets=sealed_secrets(keys, workspace, webhook, secret),
+        **signed_by(keys, workspace, webhook, policy.signature, secret),
         headers=sealed_headers(keys, workspace, webhook, body.headers, policy.signature),
         content_type=default_content_type(policy.id) if implied else given,
         rate_per_s=body.rate_per_s,
@@ -84,14 +85,15 @@ def changed_row(
         hint = "copy the webhook under another name"
         raise Problem(422, "name_fixed", "a system name never changes", field="name", hint=hint)
     plain = body.model_dump(exclude_unset=True, exclude=_NOT_PLAIN) | _converted(body)
-    after = msgspec.structs.replace(before, version=before.version + 1, **plain)
+    kept = in_force(before, now_ms())
+    after = msgspec.structs.replace(kept, version=before.version + 1, **plain)
     check_events(after.events)
     must(unfit(after, new))
     must(check_url(full_url(after.url, integration), new.https_only))
     sealed: dict[str, Any] = {}
     secret = _new_secret(body, old, new)
     if secret is not None or old.signature.scheme != new.signature.scheme:
-        sealed["secrets"] = sealed_secrets(keys, before.workspace, before.id, secret)
+        sealed = signed_by(keys, before.workspace, before.id, new.signature, secret)
     if body.headers is not None:
         sealed["headers"] = sealed_headers(
             keys, before.workspace, before.id, body.headers, new.signature, before.header_list()

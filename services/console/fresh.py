@@ -5,7 +5,9 @@ import secrets
 import time
 
 from hookstream.model.ids import uuid7
+from hookstream.model.policy import Scheme
 from hookstream.model.seal import NONCE
+from hookstream.model.signing import private_text
 
 
 def new_id(prefix: str) -> str:
@@ -18,8 +20,10 @@ def new_name() -> str:
     return f"webhook-{secrets.token_hex(4)}"
 
 
-def new_secret() -> str:
+def new_secret(scheme: Scheme) -> str:
     """A signing secret of 32 random bytes, as Standard Webhooks writes it."""
+    if scheme == "standard_v1a":
+        return private_text(secrets.token_bytes(32))
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 

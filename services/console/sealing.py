@@ -1,12 +1,14 @@
 """Secrets and private headers of a webhook: checked, then sealed before anything is saved."""
 
+from typing import Any
+
 import msgspec
 
-from hookstream.model.headers import MAX_HEADERS, check_header
+from hookstream.model.headers import MAX_HEADERS, check_header, check_name, check_value
 from hookstream.model.policy import Signature
-from hookstream.model.records import Header
+from hookstream.model.records import Header, Webhook
 from hookstream.model.seal import Keys, header_place, secret_place
-from hookstream.model.signing import check_secret
+from hookstream.model.signing import check_secret, header_of, public_key
 from services.console.api.webhook_bodies import HeaderIn
 from services.console.fresh import new_secret, nonce
 from services.console.problems import Problem, must
@@ -22,16 +24,23 @@ def secret_for(signature: Signature, given: str | None) -> str | None:
             )
         return None
     if given is None:
-        return new_secret()
+        return new_secret(signature.scheme)
     must(check_secret(signature, given))
     return given
 
 
-def sealed_secrets(keys: Keys, workspace: str, webhook: str, secret: str | None) -> list[bytes]:
-    """As the row and the record hold them."""
+def signed_by(
+    keys: Keys, workspace: str, webhook: str, signature: Signature, secret: str | None
+) -> dict[str, Any]:
+    """The columns of a webhook's row that signs by this secret alone, or by none."""
     if secret is None:
-        return []
-    return [keys.seal(secret.encode(), secret_place(workspace, webhook), nonce())]
+        return {"secrets": [], "secrets_until_ms": [], "public_keys": []}
+    public = public_key(signature, secret)
+    return {
+        "secrets": [keys.seal(secret.encode(), secret_place(workspace, webhook), nonce())],
+        "secrets_until_ms": [],
+        "public_keys": [public] if public is not None else [],
+    }
 
 
 def sealed_headers(
@@ -57,6 +66,18 @@ def sealed_headers(
     return msgspec.msgpack.encode(made)
 
 
+def must_fit(webhook: Webhook, field: str | None = None) -> None:
+    """422 where a header of the webhook, an inherited one too, is the one that its policy signs in,
+    or where its content type is no header's value.
+
+    `field`: what the person changed, where that was not the header.
+    """
+    if webhook.content_type is not None:
+        must(check_value("Content-Type", webhook.content_type.encode()), "content_type")
+    for header in webhook.headers:
+        must(check_name(header.name, header_of(webhook.policy.signature)), field)
+
+
 def _checked(header: HeaderIn, signature: Signature) -> bytes:
     try:
         value = (header.value or "").encode("latin-1")
@@ -64,7 +85,7 @@ def _checked(header: HeaderIn, signature: Signature) -> bytes:
         detail = f"{header.key!r} has characters beyond Latin-1"
         field = f"headers.{header.key}"
         raise Problem(422, "invalid_header_value", detail, field=field) from None
-    must(check_header(header.key, value, signature.header))
+    must(check_header(header.key, value, header_of(signature)))
     return value
 
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from hookstream.embedded.postgres import EmbeddedPostgres
 from hookstream.store.pool import Pool
 from services.console.context import Console
 from tests.console.served import Side, serving, side
+from tests.fixtures.postgres import cloned
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ def two(database: str) -> Iterator[Two]:
     """A console on a database of its own; nothing publishes, so writes answer 202 at once."""
     with serving(database) as (url, console):
         yield Two(url, side(url, "ours"), side(url, "theirs"), console)
+
+
+@pytest.fixture(scope="module")
+def side_of_file(postgres: EmbeddedPostgres, migrated: str) -> Iterator[Side]:
+    """One workspace for all tests of a file: for tables of what is refused."""
+    with cloned(postgres, migrated) as database, serving(database) as (url, _):
+        yield side(url, "ours")
 
 
 @pytest.fixture

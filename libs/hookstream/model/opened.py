@@ -4,7 +4,7 @@ from hookstream.model.errors import Refusal
 from hookstream.model.headers import check_header, check_value
 from hookstream.model.records import Header, Webhook
 from hookstream.model.seal import Keys, header_place, secret_place
-from hookstream.model.signing import Key, signing_key
+from hookstream.model.signing import Key, header_of, signing_key
 
 
 class UnsendableError(Exception):
@@ -74,7 +74,7 @@ def _open_header(header: Header, webhook: Webhook, keys: Keys) -> tuple[bytes, b
     if header.private:
         owner = header.owner or webhook.id
         value = keys.open(value, header_place(webhook.workspace, owner, header.name))
-    _must(check_header(header.name, value, webhook.policy.signature.header))
+    _must(check_header(header.name, value, header_of(webhook.policy.signature)))
     return header.name.encode(), value
 
 

@@ -7,8 +7,10 @@ import base64
 import hmac
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import structs
 
 from hookstream.model.errors import Refusal
+from hookstream.model.headers import check_name, check_value
 from hookstream.model.policy import Signature
 
 Key = bytes | Ed25519PrivateKey
@@ -20,6 +22,31 @@ MOST_SECRETS = 3
 _SECRET = "whsec_"  # noqa: S105 - what every Standard Webhooks secret begins with
 _PRIVATE, _PUBLIC = "whsk_", "whpk_"
 _SEED = 32
+
+STANDARD_HEADER = "webhook-signature"
+_SET_BY_US = frozenset(
+    ("content-type", "content-encoding", "user-agent", "accept-encoding", "traceparent")
+)
+"""Headers that mean something else already."""
+
+
+def header_of(signature: Signature) -> str:
+    """The header that requests carry by this scheme; empty: none."""
+    return "" if signature.scheme == "none" else signature.header
+
+
+def check_signature(signature: Signature) -> Refusal | None:
+    """Whether a policy may sign so: in which header, and with what before the value."""
+    if signature.scheme == "none":
+        return None
+    if signature.scheme in ("standard", "standard_v1a"):
+        return _check_standard_header(signature)
+    header = signature.header
+    refusal = check_name(header) or check_value(header, f"{signature.prefix}x".encode())
+    if refusal is None and header.lower() in _SET_BY_US:
+        refusal = check_name(header, header)
+    where = "prefix" if refusal and refusal.code == "invalid_header_value" else "header"
+    return refusal and structs.replace(refusal, field=f"signature.{where}")
 
 
 def signature(scheme: Signature, keys: tuple[Key, ...], head: bytes, body: bytes) -> bytes:
@@ -113,6 +140,18 @@ def _private_key(secret: str) -> Ed25519PrivateKey:
     if raw[_SEED:] not in (b"", key.public_key().public_bytes_raw()):
         raise ValueError("the public half belongs to another key")
     return key
+
+
+def _check_standard_header(signature: Signature) -> Refusal | None:
+    for field, given, fixed in (
+        ("header", signature.header.lower(), STANDARD_HEADER),
+        ("prefix", signature.prefix, ""),
+    ):
+        if given != fixed:
+            detail = f"Standard Webhooks signs in the header {STANDARD_HEADER}, without a prefix"
+            where, hint = f"signature.{field}", "leave it out, or take the scheme sha256"
+            return Refusal(code="signature_fixed", field=where, detail=detail, hint=hint)
+    return None
 
 
 def _standard(key: Key, message: bytes) -> bytes:

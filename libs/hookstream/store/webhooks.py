@@ -42,6 +42,9 @@ class WebhookRow(Struct, frozen=True, kw_only=True):
     headers_off: list[str] = []
     """Inherited headers, in small letters, that it leaves out."""
     secrets_until_ms: list[int] = []
+    """Beside `secrets`, newest first: until when each signs, 0: without end; empty: all so."""
+    public_keys: list[str] = []
+    """Beside `secrets`, of asymmetric ones: what receivers check them by; else empty."""
     sources: list[str] = []
     template: str | None = None
     properties: bytes | None = None
@@ -49,6 +52,8 @@ class WebhookRow(Struct, frozen=True, kw_only=True):
     shards: int = 1
     retry_delay_ms: int | None = None
     retry_requests: int | None = None
+    verified_url: str | None = None
+    """The whole URL that has answered a verification; empty: none, but events were kept before."""
     created_at: datetime | None = None
     changed_at: datetime | None = None
 

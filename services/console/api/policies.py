@@ -21,6 +21,7 @@ from services.console.problems import RESPONSES, Problem, not_found
 from services.console.retries import unfit
 from services.console.rules import home, integration_of
 from services.console.saving import check_version, save, status, versioned
+from services.console.sealing import must_fit
 
 router = APIRouter(prefix="/v1/policies", tags=["policies"], responses=RESPONSES)
 
@@ -174,6 +175,7 @@ def _publish_followers(change: Change, workspace: str, old: Policy, new: Policy)
         after = msgspec.structs.replace(before, version=before.version + 1)
         shared = integration_of(change, workspace, after.integration)
         compiled = compile_webhook(after, new, shared)
+        must_fit(compiled, "signature.header")
         WEBHOOKS.update(change, before, after, compiled, "policy changed")
 
 

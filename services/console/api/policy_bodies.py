@@ -7,11 +7,11 @@ import msgspec
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from hookstream.model.headers import check_name
 from hookstream.model.checks import is_type
 from hookstream.model.policy import DAY_MS, Envelope, Policy, ResultClass, Schedule, Scheme
 from hookstream.model.records import Result
 from hookstream.model.schedule import schedule_length_ms
+from hookstream.model.signing import check_signature
 from services.console.bodies import Body
 from services.console.problems import Problem, must
 
@@ -153,15 +153,11 @@ class PolicyIn(PolicyChange):
 
 def checked(policy: Policy, body: PolicyChange) -> Policy:
     """`policy` with what `body` says. 422 where the whole makes no sense."""
-    given = {
-        name: _plain(getattr(body, name))
-        for name in body.model_fields_set - {"version"}
-    }
+    given = {name: _plain(getattr(body, name)) for name in body.model_fields_set - {"version"}}
     made = msgspec.convert(msgspec.to_builtins(policy) | given, Policy)
     if not made.success:
         raise Problem(422, "no_success", "no code would be a success", field="success")
-    if made.signature.scheme == "sha256":
-        must(check_name(made.signature.header), "signature.header")
+    must(check_signature(made.signature))
     _known_states(made.state_names)
     if made.verification is not None and not is_type(made.verification.event_type):
         detail = "event_type is no name of an event type"

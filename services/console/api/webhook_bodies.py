@@ -1,6 +1,6 @@
 """What is said about webhooks, in and out."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,6 +9,8 @@ from pydantic import AliasChoices, BaseModel, Field, field_validator, model_vali
 from hookstream.model.records import WebhookState
 from hookstream.store.webhooks import WebhookRow
 from services.console.bodies import Body
+from services.console.fresh import now_ms
+from services.console.rotation import held
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Url = Annotated[str, Field(max_length=2048)]
@@ -135,8 +137,17 @@ class HeaderOut(BaseModel):
     private: bool
 
 
+class SigningKeyOut(BaseModel):
+    """A secret that signs, without the secret."""
+
+    until: datetime | None
+    """When it ends; null: not yet said."""
+    public_key: str | None
+    """`whpk_…`, by which receivers check what an asymmetric secret signed."""
+
+
 class WebhookOut(BaseModel):
-    """A webhook. `secret` only in the answer that made it."""
+    """A webhook. `secret` only in the answer that made it. `signing_keys`: newest first."""
 
     id: str
     version: int
@@ -162,6 +173,7 @@ class WebhookOut(BaseModel):
     extract: dict[str, str]
     shards: int
     retry: RetryIn | None
+    signing_keys: list[SigningKeyOut]
     created_at: datetime | None
     changed_at: datetime | None
     secret: str | None = None
@@ -182,8 +194,19 @@ def shown(row: WebhookRow, published: bool = True, secret: str | None = None) ->
         "properties": None if row.properties is None else msgspec.json.decode(row.properties),
         "extract": msgspec.json.decode(row.extract),
         "retry": _retry(row),
+        "signing_keys": _signing_keys(row),
     }
     return WebhookOut(**same | told, secret=secret, publishing=not published)
+
+
+def _signing_keys(row: WebhookRow) -> list[SigningKeyOut]:
+    return [
+        SigningKeyOut(
+            until=datetime.fromtimestamp(each.until_ms / 1000, UTC) if each.until_ms else None,
+            public_key=each.public_key,
+        )
+        for each in held(row, now_ms())
+    ]
 
 
 def _retry(row: WebhookRow) -> RetryIn | None:

@@ -17,6 +17,7 @@ from services.console.paging import Cursor, Limit, Page, page, position
 from services.console.problems import RESPONSES, not_found
 from services.console.rules import home, integration_of, policy_of, record_of
 from services.console.saving import check_version, save, status, versioned
+from services.console.sealing import must_fit
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
 
@@ -33,7 +34,9 @@ async def create(
         shared = integration_of(change, caller.home, body.integration)
         _check_catalogue(change, workspace, body.events)
         row, secret = new_row(body, caller.home, policy, shared, console.keys)
-        return WEBHOOKS.insert(change, row, compile_webhook(row, policy, shared)), secret
+        record = compile_webhook(row, policy, shared)
+        must_fit(record)
+        return WEBHOOKS.insert(change, row, record), secret
 
     (saved, secret), published = await save(console, caller, work)
     status(response, published, 201)
@@ -85,7 +88,9 @@ async def change(
             change, caller.home, body.integration if named else before.integration
         )
         after, secret = changed_row(before, body, old, new, shared, console.keys)
-        return WEBHOOKS.update(change, before, after, compile_webhook(after, new, shared)), secret
+        record = compile_webhook(after, new, shared)
+        must_fit(record)
+        return WEBHOOKS.update(change, before, after, record), secret
 
     (saved, secret), published = await save(console, caller, work)
     status(response, published, 200)

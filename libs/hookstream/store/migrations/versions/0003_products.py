@@ -46,13 +46,79 @@ ALTER TABLE deliveries
     ADD COLUMN extracted_note text,
     ADD COLUMN waits_until_ms bigint      -- a callback may close it until then"""
 
+# The URL that has answered a verification; '': none, but events were kept for it before.
+# The index serves whoever asks whether a configured thing has reached its topic.
+VERIFICATION = """
+ALTER TABLE webhooks ADD COLUMN verified_url text;
+CREATE INDEX outbox_config ON outbox (key) WHERE topic = 'config'"""
+
+SECRETS = """
+ALTER TABLE webhooks
+    ADD COLUMN public_keys text[] NOT NULL DEFAULT '{}'      -- of asymmetric secrets, beside them"""
+
+WAITING = """
+ALTER TABLE webhooks
+    ADD COLUMN discard_till_ms bigint;    -- what was parked till then is given up
+DROP INDEX parked_by_age;
+CREATE INDEX parked_by_time ON parked (parked_at_ms);
+CREATE INDEX parked_by_webhook_time ON parked (webhook, parked_at_ms);
+CREATE TABLE cancellations (
+    delivery   text COLLATE "C" PRIMARY KEY,
+    workspace  text COLLATE "C" NOT NULL,
+    version    bigint NOT NULL,
+    until_ms   bigint NOT NULL,           -- by then no turn of it can come any more
+    record     bytea NOT NULL
+);
+CREATE INDEX cancellations_by_end ON cancellations (until_ms);
+CREATE TABLE replays (
+    id            text COLLATE "C" PRIMARY KEY,
+    webhook       text COLLATE "C" NOT NULL REFERENCES webhooks,
+    workspace     text COLLATE "C" NOT NULL,
+    from_ms       bigint NOT NULL,
+    till_ms       bigint NOT NULL,
+    only_failed   boolean NOT NULL,
+    state         text NOT NULL,          -- running, done, cancelled
+    sent          bigint NOT NULL DEFAULT 0,
+    at_ms         bigint NOT NULL,        -- where it stands: (logged_at_ms, delivery)
+    at_delivery   text COLLATE "C" NOT NULL DEFAULT '',
+    created_at    timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX replays_by_webhook ON replays (webhook, id);
+CREATE INDEX replays_running ON replays (webhook, id) WHERE state = 'running'"""
+"""What waits for a webhook that gets nothing now, what a person took back or sends once more."""
+
+# What is told of webhooks and deliveries, and to whom: `store/operational.py` says it alike.
+OPERATIONAL = """
+ALTER TABLE failing ADD COLUMN told boolean NOT NULL DEFAULT false;
+CREATE INDEX webhooks_told_of_deliveries ON webhooks (workspace) WHERE state <> 'deleted'
+    AND events && ARRAY['delivery.failed', 'delivery.*']::text[]"""
+
+CATALOGUE = """
+ALTER TABLE event_types
+    ADD COLUMN registered boolean NOT NULL DEFAULT false;    -- by itself, when an event came
+CREATE INDEX event_types_by_group ON event_types (workspace, group_name, name)
+    WHERE state <> 'deleted';
+CREATE INDEX event_types_registered ON event_types (workspace)
+    WHERE registered AND state = 'active'"""
+
 
 def upgrade() -> None:
-    for statement in (INTEGRATIONS, WEBHOOKS, DELIVERIES):
+    for statement in (INTEGRATIONS, WEBHOOKS, DELIVERIES, VERIFICATION, SECRETS, WAITING):
+        op.execute(statement)
+    for statement in (OPERATIONAL, CATALOGUE):
         op.execute(statement)
 
 
 def downgrade() -> None:
+    op.execute(
+        "DROP INDEX outbox_config, webhooks_told_of_deliveries, event_types_by_group, event_types_registered;"
+        " ALTER TABLE failing DROP COLUMN told; ALTER TABLE event_types DROP COLUMN registered"
+    )
+    op.execute(
+        "DROP TABLE replays, cancellations; DROP INDEX parked_by_time, parked_by_webhook_time;"
+        " CREATE INDEX parked_by_age ON parked (logged_at_ms);"
+        " ALTER TABLE webhooks DROP COLUMN discard_till_ms"
+    )
     op.execute(
         "ALTER TABLE deliveries DROP COLUMN stated_reason, DROP COLUMN extracted,"
         " DROP COLUMN extracted_note, DROP COLUMN waits_until_ms"
@@ -61,6 +127,7 @@ def downgrade() -> None:
         "ALTER TABLE webhooks DROP COLUMN integration, DROP COLUMN headers_off,"
         " DROP COLUMN secrets_until_ms, DROP COLUMN sources, DROP COLUMN template,"
         " DROP COLUMN properties, DROP COLUMN extract, DROP COLUMN shards,"
-        " DROP COLUMN retry_delay_ms, DROP COLUMN retry_requests"
+        " DROP COLUMN retry_delay_ms, DROP COLUMN retry_requests, DROP COLUMN public_keys,"
+        " DROP COLUMN verified_url"
     )
     op.execute("DROP TABLE integrations")
