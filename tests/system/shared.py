@@ -26,7 +26,7 @@ from services.cli.brokers import KAFKA_ADDRESS, POSTGRES_ADDRESS, without_ours
 from services.cli.ports import free
 from services.cli.settings import SERVICES
 from services.cli.system import System
-from tests.fixtures.kafka import delete_topics
+from tests.fixtures.kafka import delete_topics, wait_until
 
 QUICK = {
     "name": "quick",
@@ -82,9 +82,22 @@ class Tenant:
         return answer.json()
 
     def webhook(self, url: str, **more: Any) -> dict[str, Any]:
-        """A new webhook; it is on the topic."""
+        """A new webhook; it is on the topic, and verified where its policy wants that."""
         made: dict[str, Any] = self.post("/v1/webhooks", {"url": url, **more})
-        return made
+        if made["state"] != "unverified":
+            return made
+        return self.in_state(made["id"], "active")
+
+    def in_state(self, webhook: str, state: str) -> dict[str, Any]:
+        """The webhook once it is in this state, on the topic too."""
+
+        def there() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.get(f"/v1/webhooks/{webhook}")
+            return found if found["state"] == state and not found["publishing"] else None
+
+        found = wait_until(there, 60)
+        assert found is not None
+        return found
 
     def publish(self, body: bytes, **headers: str) -> httpx2.Response:
         """One request to ingest, whatever it answers."""

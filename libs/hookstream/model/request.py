@@ -46,17 +46,19 @@ def request(
 def render(envelope: str, event: Event) -> bytes:
     """The body. The event's data is spliced in byte for byte: 1.10 stays 1.10 (W4).
 
-    An event without data is a verification and has just type, id and created_at (W3).
+    An event without data is a verification and has just type, id and created_at, whatever the
+    envelope (W3).
     """
+    created_at = iso(event.created_at_ms)
+    if not event.data:
+        names = _quoted(event.type), _quoted(event.id), created_at
+        return b'{"type":%b,"id":%b,"created_at":"%b"}' % names
     if envelope == "data":
         return event.data
-    created_at = iso(event.created_at_ms)
     if envelope == "standard":
         head = b'{"type":%b,"timestamp":"%b","data":' % (_quoted(event.type), created_at)
-        return b"%b%b}" % (head, event.data or b"null")
+        return b"%b%b}" % (head, event.data)
     names = _quoted(event.id), _quoted(event.type), created_at
-    if not event.data:
-        return b'{"type":%b,"id":%b,"created_at":"%b"}' % (names[1], names[0], created_at)
     head = b'{"id":%b,"type":%b,"created_at":"%b","workspace_id":' % names
     return b'%b%b,"data":%b}' % (head, _quoted(event.workspace), event.data)
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from psycopg import sql
 from psycopg.rows import class_row
 
+from hookstream.model.records import TRIALS
 from hookstream.store.logged import day_of
 from hookstream.store.pool import Pool
 
@@ -132,16 +133,18 @@ def attempts(pool: Pool, deliveries: Collection[str]) -> list[AttemptSeen]:
 
 
 def latest(pool: Pool, webhooks: Collection[str]) -> dict[str, DeliverySeen]:
-    """The newest delivery of each webhook that has any."""
+    """The newest delivery of each webhook that has any (W11); trials are not among them."""
     query = sql.SQL(
         "SELECT {} FROM unnest(%s::text[]) AS asked (id), LATERAL (SELECT * FROM deliveries"
-        " WHERE webhook = asked.id ORDER BY logged_at_ms DESC LIMIT 1) AS newest"
+        " WHERE webhook = asked.id AND kind <> ALL(%s)"
+        " ORDER BY logged_at_ms DESC LIMIT 1) AS newest"
     ).format(
         sql.SQL(", ").join(
             sql.SQL("newest.{}").format(sql.Identifier(f)) for f in DeliverySeen.__struct_fields__
         )
     )
-    return {row.webhook: row for row in _all(pool, DeliverySeen, query, (list(webhooks),))}
+    found = _all(pool, DeliverySeen, query, (list(webhooks), sorted(TRIALS)))
+    return {row.webhook: row for row in found}
 
 
 def _newest(

@@ -5,7 +5,7 @@ once Kafka has acknowledged it. Nothing is ever read as "later than the last": s
 commit in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -40,6 +40,9 @@ _CLASSES: dict[str, type[Struct]] = {
 }
 
 
+_TOMBSTONE = ""
+
+
 class Row(Struct, frozen=True, kw_only=True):
     """One record that waits for its publication."""
 
@@ -51,8 +54,10 @@ class Row(Struct, frozen=True, kw_only=True):
     traceparent: str | None
     created_at: datetime
 
-    def decoded(self) -> Struct:
-        """The record as the value it was; its class is in model/records.py."""
+    def decoded(self) -> Struct | None:
+        """The record as the value it was (its class is in model/records.py); None: a tombstone."""
+        if self.record_type == _TOMBSTONE:
+            return None
         return msgspec.msgpack.decode(self.record, type=_CLASSES[self.record_type])
 
 
@@ -67,6 +72,20 @@ def put(
     ).fetchone()
     assert row is not None  # noqa: S101 - RETURNING of one INSERT
     return int(row[0])
+
+
+def put_many(cursor: Cursor, topic: Topic, keyed: Iterable[tuple[str, Struct | None]]) -> None:
+    """The same for many records that nobody waits for; None is a tombstone."""
+    cursor.executemany(
+        "INSERT INTO outbox (topic, key, record_type, record) VALUES (%s, %s, %s, %s)",
+        [(topic, key, *_written(record)) for key, record in keyed],
+    )
+
+
+def _written(record: Struct | None) -> tuple[str, bytes]:
+    if record is None:
+        return _TOMBSTONE, b""
+    return type(record).__name__, msgspec.msgpack.encode(record)
 
 
 def oldest(connection: Connection, limit: int) -> list[Row]:
@@ -131,3 +150,10 @@ def waits(pool: Pool, ids: Sequence[int]) -> bool:
     with pool.connection() as connection:
         query = "SELECT 1 FROM outbox WHERE id = ANY(%s) LIMIT 1"
         return connection.execute(query, (list(ids),)).fetchone() is not None
+
+
+def on_their_way(pool: Pool, keys: Collection[str]) -> set[str]:
+    """Those of these config keys whose latest record is still to be published."""
+    with pool.connection() as connection:
+        query = "SELECT DISTINCT key FROM outbox WHERE topic = 'config' AND key = ANY(%s)"
+        return {key for (key,) in connection.execute(query, (list(keys),)).fetchall()}

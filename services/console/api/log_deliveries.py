@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from hookstream.model.records import Result
+from hookstream.model.records import TRIALS, Result
 from hookstream.store import log
 from hookstream.store.log import LOOKED_AT, DeliverySeen
 from hookstream.store.webhooks import compiled_some
@@ -23,6 +23,7 @@ from services.console.callers import Viewer
 from services.console.context import Console, ConsoleDep
 from services.console.paging import Cursor, Limit, Page, sifted
 from services.console.problems import RESPONSES, not_found
+from services.console.trials import is_logged
 
 router = APIRouter(prefix="/v1/log/deliveries", tags=["log"], responses=RESPONSES)
 
@@ -60,7 +61,11 @@ def list_all(
         rows,
         limit,
         looked_at,
-        keep=lambda row: event_type in (None, row.event_type) and state in (None, row.state),
+        keep=lambda row: (
+            event_type in (None, row.event_type)
+            and state in (None, row.state)
+            and is_logged(row.kind, webhooks.get(row.webhook))
+        ),
         shown=lambda row: delivery_out(row, webhooks.get(row.webhook)),
         mark=lambda row: (row.logged_at_ms, row.id),
     )
@@ -83,8 +88,15 @@ def attempts(delivery: str, caller: Viewer, console: ConsoleDep) -> Attempts:
 
 
 def seen(console: Console, workspace: str, delivery: str) -> DeliverySeen:
-    """The delivery, or 404."""
+    """The delivery, or 404: also for a test that the log leaves out (F1)."""
     row = log.delivery(console.pool, workspace, delivery)
-    if row is None:
+    if row is None or not _is_shown(console, workspace, row):
         raise not_found("log/deliverie", delivery)
     return row
+
+
+def _is_shown(console: Console, workspace: str, row: DeliverySeen) -> bool:
+    if row.kind not in TRIALS:
+        return True
+    known = compiled_some(console.pool, workspace, [row.webhook])
+    return is_logged(row.kind, known.get(row.webhook))

@@ -7,14 +7,15 @@ from fastapi import APIRouter, Request, Response
 
 from hookstream.model.records import WebhookState
 from hookstream.store.change import Change
-from hookstream.store.webhooks import WEBHOOKS, WebhookRow
+from hookstream.store.webhooks import WebhookRow
 from services.console.api.webhook_bodies import WebhookOut, shown
 from services.console.api.webhooks import locked
 from services.console.callers import Editor
 from services.console.context import ConsoleDep
 from services.console.problems import RESPONSES, Problem
-from services.console.rules import home, record_of
+from services.console.rules import home, integration_of, policy_of
 from services.console.saving import check_version, save, status, versioned
+from services.console.verifying import keep
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
 
@@ -38,7 +39,8 @@ async def move(
     request: Request,
     response: Response,
 ) -> WebhookOut:
-    """Move a webhook to another state. What comes for it while it is paused or disabled waits."""
+    """Move a webhook to another state. What comes for it while it is paused or disabled waits.
+    One whose URL must answer first is `unverified` where it would be active (W3)."""
 
     def work(change: Change) -> WebhookRow:
         home(change, caller.home)
@@ -47,7 +49,9 @@ async def move(
         after = moved(before, step)
         if after is before:
             return before
-        return WEBHOOKS.update(change, before, after, record_of(change, after), step)
+        policy = policy_of(change, caller.home, before.policy)
+        shared = integration_of(change, caller.home, before.integration)
+        return keep(change, before, after, policy, shared, step)
 
     saved, published = await save(console, caller, work)
     status(response, published, 200)

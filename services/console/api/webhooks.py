@@ -8,16 +8,16 @@ from hookstream.store.change import Change
 from hookstream.store.webhooks import WEBHOOKS, WebhookRow
 from hookstream.store.workspaces import WorkspaceRow
 from services.console.api.webhook_bodies import WebhookChange, WebhookIn, WebhookOut, shown
+from services.console.api.webhook_views import WebhookSeen, views
 from services.console.callers import Editor, Viewer
 from services.console.cancelled import cancel_parked
-from services.console.compile import compile_webhook
 from services.console.configured import changed_row, check_known, new_row
 from services.console.context import ConsoleDep
 from services.console.paging import Cursor, Limit, Page, page, position
 from services.console.problems import RESPONSES, not_found
 from services.console.rules import home, integration_of, policy_of, record_of
 from services.console.saving import check_version, save, status, versioned
-from services.console.sealing import must_fit
+from services.console.verifying import keep
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
 
@@ -26,7 +26,8 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES
 async def create(
     body: WebhookIn, caller: Editor, console: ConsoleDep, response: Response
 ) -> WebhookOut:
-    """Create a webhook. An event sent after the 201 is matched by it."""
+    """Create a webhook. An event sent after the 201 is matched by it; where the policy wants the
+    URL verified, it is `unverified` until that has answered (W3)."""
 
     def work(change: Change) -> tuple[WebhookRow, str | None]:
         workspace = home(change, caller.home)
@@ -34,9 +35,7 @@ async def create(
         shared = integration_of(change, caller.home, body.integration)
         _check_catalogue(change, workspace, body.events)
         row, secret = new_row(body, caller.home, policy, shared, console.keys)
-        record = compile_webhook(row, policy, shared)
-        must_fit(record)
-        return WEBHOOKS.insert(change, row, record), secret
+        return keep(change, None, row, policy, shared), secret
 
     (saved, secret), published = await save(console, caller, work)
     status(response, published, 201)
@@ -47,21 +46,22 @@ async def create(
 @router.get("")
 def list_all(
     caller: Viewer, console: ConsoleDep, limit: Limit = 50, cursor: Cursor = ""
-) -> Page[WebhookOut]:
-    """The workspace's webhooks, oldest first."""
+) -> Page[WebhookSeen]:
+    """The workspace's webhooks, oldest first, each with its last delivery (W11)."""
     after = position(cursor, str) or ("",)
     rows = WEBHOOKS.page(console.pool, caller.home, after[0], limit + 1)
-    return page(rows, limit, shown, lambda row: (row.id,))
+    seen = views(console.pool, caller.home, rows)
+    return page(seen, limit, lambda each: each, lambda each: (each.id,))
 
 
 @router.get("/{webhook}")
-def get(webhook: str, caller: Viewer, console: ConsoleDep, response: Response) -> WebhookOut:
-    """One webhook."""
+def get(webhook: str, caller: Viewer, console: ConsoleDep, response: Response) -> WebhookSeen:
+    """One webhook, with its last delivery (W11)."""
     row = WEBHOOKS.get(console.pool, caller.home, webhook)
     if row is None:
         raise not_found("webhook", webhook)
     versioned(response, row)
-    return shown(row)
+    return views(console.pool, caller.home, [row])[0]
 
 
 @router.patch("/{webhook}")
@@ -73,7 +73,8 @@ async def change(
     request: Request,
     response: Response,
 ) -> WebhookOut:
-    """Change a webhook. A secret that this brings is shown once, in this answer."""
+    """Change a webhook. A secret that this brings is shown once, in this answer. Where the policy
+    wants the URL verified, another URL must answer before anything goes there."""
 
     def work(change: Change) -> tuple[WebhookRow, str | None]:
         workspace = home(change, caller.home)
@@ -88,9 +89,7 @@ async def change(
             change, caller.home, body.integration if named else before.integration
         )
         after, secret = changed_row(before, body, old, new, shared, console.keys)
-        record = compile_webhook(after, new, shared)
-        must_fit(record)
-        return WEBHOOKS.update(change, before, after, record), secret
+        return keep(change, before, after, new, shared), secret
 
     (saved, secret), published = await save(console, caller, work)
     status(response, published, 200)

@@ -15,6 +15,7 @@ from services.console.api.log_bodies import AttemptOut, attempt_out, delivery_ou
 from services.console.api.webhook_bodies import shown
 from services.console.context import Console, ConsoleDep
 from services.console.pages.login import redeemed, remember, visitor
+from services.console.trials import is_logged
 
 router = APIRouter(include_in_schema=False)
 
@@ -63,14 +64,15 @@ def _content(console: Console, holder: Holder) -> dict[str, object]:
     rows = WEBHOOKS.page(console.pool, holder.workspace, "", 100)
     recent = log.deliveries(console.pool, holder.workspace, Span(), {}, _RECENT)
     compiled = compiled_some(console.pool, holder.workspace, {row.webhook for row in recent})
+    logged = [row for row in recent if is_logged(row.kind, compiled.get(row.webhook))]
     attempts: dict[str, list[AttemptOut]] = defaultdict(list)
-    for row in log.attempts(console.pool, [each.id for each in recent]):
+    for row in log.attempts(console.pool, [each.id for each in logged]):
         attempts[row.delivery].append(attempt_out(row))
     return {
         "workspace": holder.workspace,
         "webhooks": [shown(row) for row in rows],
         "latest": log.latest(console.pool, [row.id for row in rows]),
-        "deliveries": [delivery_out(row, compiled.get(row.webhook)) for row in recent],
+        "deliveries": [delivery_out(row, compiled.get(row.webhook)) for row in logged],
         "attempts": attempts,
     }
 

@@ -111,7 +111,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(
-        "DROP INDEX outbox_config, webhooks_told_of_deliveries, event_types_by_group, event_types_registered;"
+        "DROP INDEX outbox_config, webhooks_told_of_deliveries;"
+        " DROP INDEX event_types_by_group, event_types_registered;"
         " ALTER TABLE failing DROP COLUMN told; ALTER TABLE event_types DROP COLUMN registered"
     )
     op.execute(
