@@ -1,6 +1,7 @@
 """Deleting a webhook ends what waits for it, in the same transaction (once.md 22)."""
 
 from hookstream.model.records import Outcome, Webhook
+from hookstream.model.shards import lane_for
 from hookstream.store import parked
 from hookstream.store.change import Change
 from services.console.fresh import now_ms
@@ -12,7 +13,8 @@ def cancel_parked(change: Change, webhook: Webhook) -> None:
     """Each parked delivery of the webhook ends as cancelled, told on the topic outcomes."""
     while waiting := parked.take(change.cursor, webhook.id, _AT_ONCE):
         for each in waiting:
-            change.tell("outcomes", webhook.lane, _outcome(each, webhook))
+            told = _outcome(each, webhook)
+            change.tell("outcomes", told.lane, told)
 
 
 def _outcome(waiting: parked.Parked, webhook: Webhook) -> Outcome:
@@ -23,7 +25,7 @@ def _outcome(waiting: parked.Parked, webhook: Webhook) -> Outcome:
         turn=None,
         webhook=waiting.webhook,
         webhook_version=webhook.version,
-        lane=webhook.lane,
+        lane=lane_for(webhook, waiting.subject, waiting.event),
         event=waiting.event,
         event_type=waiting.event_type,
         subject=waiting.subject,

@@ -5,6 +5,7 @@ import hashlib
 from msgspec import Struct
 
 from hookstream.model.records import TRIALS, Delivery, Webhook
+from hookstream.model.shards import ceiling_of, lane_of
 from services.deliverer.health import COOL_DOWN_MS, START, Health
 
 WAIT_MS = 1_000
@@ -26,11 +27,12 @@ class Wait(Struct, frozen=True):
 
 
 class Defer(Struct, frozen=True):
-    """Write it back, due at `until_ms`; costs no attempt. `booked`: the time is its own."""
+    """Write it back, due at `until_ms`; costs no attempt. `booked_ms`: the time is its own, up to
+    then, in fractions: a lane of 1,000 a second must not lose by each rounding (M2)."""
 
     until_ms: int
     why: str
-    booked: bool = False
+    booked_ms: float | None = None
 
 
 class Park(Struct, frozen=True):
@@ -38,7 +40,9 @@ class Park(Struct, frozen=True):
 
 
 class Cancel(Struct, frozen=True):
-    """The webhook is gone."""
+    """It is not wanted any more: the webhook is gone, or a person cancelled it."""
+
+    why: str = "webhook_deleted"
 
 
 class Rekey(Struct, frozen=True):
@@ -59,6 +63,8 @@ class View(Struct, frozen=True):
     """Those of them open for more than a second."""
     waiting: int = 0
     """Deliveries of its webhook ahead of it in memory."""
+    kept: bool = False
+    """Whether it waits in memory already: it has its place there."""
     has_room: bool = True
     """Whether lane and webhook may keep it in memory, in bytes and in a second's worth of rate."""
     next_free_ms: float = 0
@@ -73,28 +79,31 @@ class View(Struct, frozen=True):
 
 def admit(webhook: Webhook, delivery: Delivery, health: Health, view: View, now_ms: int) -> Plan:
     """The plan for one delivery that is due, and whose delivery has not expired."""
-    fate = _fate(webhook, delivery)
-    if fate is not None:
-        return fate
+    decided = fate(webhook, delivery)
+    if decided is not None:
+        return decided
     exact = webhook.policy.exact or delivery.kind in TRIALS  # a person waits for a trial's answer
     if health.not_before_ms > now_ms and not exact:
         return Defer(_spread(delivery, health.not_before_ms, now_ms), "cooling_down")
     if view.process_full:
         return Wait()
-    allowed = min(max(health.limit, START if exact else 1), max(1, webhook.max_in_flight))
+    ceiling = ceiling_of(webhook)
+    allowed = min(max(health.limit, START if exact else 1), ceiling)
     if view.waiting == 0 and view.in_flight < allowed and _is_its_turn(health, view, now_ms):
         return Go()
     # A limit that was never cut is still growing: its wait list is as long as it may become, so
     # that the first burst for a webhook goes out at once, answer by answer.
-    room = 4 * (allowed if health.is_cut else max(allowed, webhook.max_in_flight))
+    room = 4 * (allowed if health.is_cut else max(allowed, ceiling))
     return _later(delivery, health, view, allowed, room, now_ms)
 
 
-def _fate(webhook: Webhook, delivery: Delivery) -> Plan | None:
+def fate(webhook: Webhook, delivery: Delivery) -> Plan | None:
+    """What becomes of it whatever its lane is like; None where that decides."""
     if webhook.state == "deleted":
         return Cancel()
-    if webhook.lane != delivery.lane:
-        return Rekey(webhook.lane)
+    lane = lane_of(webhook, delivery.event)
+    if lane != delivery.lane:
+        return Rekey(lane)
     if webhook.state != "active" and delivery.kind not in TRIALS:  # these go regardless (W3, W10)
         return Park()
     return None
@@ -110,9 +119,10 @@ def _later(
 ) -> Plan:
     hopeless = health.limit == 0 or view.slow >= allowed
     due_back = delivery.deferred_since_ms is not None and delivery.reason in BOOKED
-    early = due_back or view.horizon_ms <= now_ms + WAIT_MS
+    early = due_back or view.kept or view.horizon_ms <= now_ms + WAIT_MS
+    has_room = view.kept or (view.has_room and view.waiting < room)
     soon = view.next_free_ms <= now_ms + WAIT_MS
-    if not hopeless and early and soon and view.has_room and view.waiting < room:
+    if not hopeless and early and soon and has_room:
         return Wait()
     suspect = health.suspect or view.slow > 0
     if suspect:
@@ -121,9 +131,9 @@ def _later(
     if view.pace_ms is None:
         return Defer(_spread(delivery, now_ms + UNKNOWN_MS, now_ms), "busy")
     start = max(view.horizon_ms, view.next_free_ms, now_ms + view.waiting * view.pace_ms)
-    return Defer(
-        int(start + view.pace_ms) + 1, "rate" if view.next_free_ms > now_ms else "busy", True
-    )
+    booked_ms = start + view.pace_ms
+    why = "rate" if view.next_free_ms > now_ms else "busy"
+    return Defer(int(booked_ms) + 1, why, booked_ms)
 
 
 def _spread(delivery: Delivery, until_ms: int, now_ms: int) -> int:

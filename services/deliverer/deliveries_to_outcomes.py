@@ -42,10 +42,12 @@ logger = logging.getLogger(__name__)
 class Partition:
     """What the deliverer keeps of one partition while it is assigned."""
 
-    __slots__ = ("closing", "open", "settled")
+    __slots__ = ("closing", "open", "settled", "since_ms")
 
-    def __init__(self, settled: Settled) -> None:
+    def __init__(self, settled: Settled, since_ms: int) -> None:
         self.settled = settled
+        self.since_ms = since_ms
+        """Since when nobody else has sent what is in it."""
         self.open: set[Passage] = set()
         self.closing = False
 
@@ -84,14 +86,14 @@ class Deliverer(Handler):
     # -- on the loop's thread -------------------------------------------------------------------
 
     def assigned(self, taken: Sequence[Assignment]) -> Mapping[tuple[str, int], int]:
+        since_ms = self._clock_ms()
         tail = self._read_tail({a.partition: a.committed.log_from for a in taken})
         by_partition = {a.partition: a for a in taken}
         for assignment in taken:
-            assignment.state = Partition(Settled())
+            assignment.state = Partition(Settled(), since_ms)
             assignment.window.read_log_to(tail.ends[assignment.partition])
         for entry in tail.entries:
             _learn(by_partition[entry.partition], entry)
-        self._aio.call_soon_threadsafe(lambda: self._lanes.took_over(self._clock_ms()))
         return {}
 
     def handle(self, records: Sequence[Record]) -> None:

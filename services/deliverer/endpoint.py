@@ -7,6 +7,13 @@ from services.deliverer.health import Health
 
 KEPT_BELOW_RATE = 0.98
 """The share of a rate that is used: receivers' clocks are not ours (M2)."""
+CATCH_UP_MS = 5.0
+"""A request that went out later than its slot does not delay those behind it, up to so much. Within
+any second that stays below what `KEPT_BELOW_RATE` leaves."""
+WAIT_LIST_S = 0.9
+"""So much of its rate may wait in memory: nobody does for longer than a second."""
+TAKEN_OVER_MS = 1_000
+"""A lane just taken over waits: the owner before may still have sent within its rate."""
 
 
 class Turn:
@@ -20,13 +27,21 @@ class Turn:
         "is_open",
         "is_slow",
         "is_waiting",
+        "since_ms",
         "size",
         "webhook",
     )
 
     def __init__(
-        self, webhook: Webhook, delivery: Delivery, size: int, context: object = None
+        self,
+        webhook: Webhook,
+        delivery: Delivery,
+        size: int,
+        context: object = None,
+        since_ms: int = 0,
     ) -> None:
+        self.since_ms = since_ms
+        """Since when its partition, and so its lane, has been this process's."""
         self.webhook = webhook
         self.delivery = delivery
         self.size = size
@@ -48,15 +63,22 @@ class Lane:
         "horizon_ms",
         "id",
         "interval_ms",
+        "last_ms",
         "next_free_ms",
+        "rate_per_s",
         "room",
+        "since_ms",
         "waiting",
         "wakes",
     )
 
     def __init__(self, id_: str) -> None:
         self.id = id_
+        self.rate_per_s: float | None = None
+        self.since_ms = 0
         self.interval_ms = 0.0
+        self.last_ms: float = 0.0
+        """The slot of the last request, in fractions: a fast lane would lose by each rounding."""
         self.next_free_ms: float = 0.0
         self.horizon_ms: float = 0.0
         self.room: float = float("inf")
@@ -65,21 +87,36 @@ class Lane:
         self.waiting: OrderedDict[str, Endpoint] = OrderedDict()
         self.wakes = False
 
-    def set_rate(self, rate_per_s: float | None) -> None:
-        """The rate as configured now; None: no limit."""
-        self.interval_ms = 0.0 if rate_per_s is None else 1000 / (rate_per_s * KEPT_BELOW_RATE)
-        self.room = float("inf") if rate_per_s is None else max(1.0, rate_per_s)
+    def set_rate(self, rate_per_s: float | None, since_ms: int) -> None:
+        """The rate as configured now (None: no limit), and since when the lane has been ours."""
+        self.since_ms = max(self.since_ms, since_ms)
+        if rate_per_s != self.rate_per_s:
+            self.rate_per_s = rate_per_s
+            self.interval_ms = 0.0 if rate_per_s is None else 1000 / (rate_per_s * KEPT_BELOW_RATE)
+            self.room = float("inf") if rate_per_s is None else max(1.0, rate_per_s * WAIT_LIST_S)
+            self.horizon_ms = 0.0  # what was booked would come back too late to fill a faster lane
+        if self.interval_ms:
+            taken_over_ms = self.since_ms + max(TAKEN_OVER_MS, self.interval_ms)
+            self.next_free_ms = max(self.last_ms + self.interval_ms, taken_over_ms)
+        else:
+            self.next_free_ms = 0.0
 
     def took_one(self, now_ms: int) -> None:
         """A request went out: the next has to keep its distance."""
         if self.interval_ms:
-            self.next_free_ms = max(self.next_free_ms, now_ms) + self.interval_ms
+            self.last_ms = max(self.next_free_ms, now_ms - CATCH_UP_MS)
+            self.next_free_ms = self.last_ms + self.interval_ms
 
-    def book(self, endpoint: "Endpoint", until_ms: int) -> None:
-        """The time up to then is promised: by the lane's rate, or by the webhook's own pace."""
+    @property
+    def booked_ms(self) -> float:
+        """Up to when its time is promised, to those who wait in memory too."""
+        return max(self.horizon_ms, self.next_free_ms + self.count * self.interval_ms)
+
+    def book(self, endpoint: "Endpoint", until_ms: float, now_ms: int) -> None:
+        """One more slot is promised; of the webhook's own time too, where that is shorter."""
         if self.interval_ms:
-            self.horizon_ms = max(self.horizon_ms, until_ms)
-        else:
+            self.horizon_ms = max(self.booked_ms, now_ms) + self.interval_ms
+        if until_ms > self.horizon_ms:
             endpoint.horizon_ms = max(endpoint.horizon_ms, until_ms)
 
 

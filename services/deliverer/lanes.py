@@ -7,7 +7,8 @@ from collections import OrderedDict, deque
 from heapq import heappop, heappush
 
 from hookstream.model.records import Delivery, Webhook
-from services.deliverer.admit import WAIT_BYTES, WAIT_MS, Defer, Go, Plan, View, Wait, admit
+from hookstream.model.shards import ceiling_of, rate_of
+from services.deliverer.admit import WAIT_BYTES, WAIT_MS, Defer, Go, Plan, View, Wait, admit, fate
 from services.deliverer.answer import Answer
 from services.deliverer.endpoint import Endpoint, Lane, Turn
 from services.deliverer.health import Health, learn
@@ -16,8 +17,6 @@ SILENT_MS = 1_000
 """A request open for longer makes its webhook a suspect."""
 IDLE_MS = 900_000
 """A webhook without deliveries for this long is forgotten."""
-TAKEN_OVER_MS = 1_000
-"""A lane just taken over waits: the owner before may still have sent within its rate."""
 
 Decided = list[tuple[Turn, Plan]]
 
@@ -42,7 +41,7 @@ class Lanes:
         self._wakes: list[tuple[float, str]] = []
         self._starved: OrderedDict[str, Endpoint] = OrderedDict()
         self._suspects: OrderedDict[str, Endpoint] = OrderedDict()
-        self._taken_over_ms = 0
+        self._left: deque[Lane] = deque()
         self.in_flight = 0
         self.suspects_in_flight = 0
         self.waiting = 0
@@ -56,14 +55,13 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._known)
 
-    def took_over(self, now_ms: int) -> None:
-        """Partitions were assigned: lanes first seen from now on wait a second for their rate."""
-        self._taken_over_ms = now_ms + TAKEN_OVER_MS
-
     def submit(self, turn: Turn, now_ms: int) -> Plan:
         """The plan for a turn that is due."""
         self._notice_silence(now_ms)
-        endpoint = self._endpoint(turn.webhook, now_ms)
+        decided = fate(turn.webhook, turn.delivery)
+        if decided is not None:
+            return decided
+        endpoint = self._endpoint(turn, now_ms)
         plan = self._admit(endpoint, turn, len(endpoint.waiting), now_ms)
         if type(plan) is Go:
             self._start(endpoint, turn, now_ms)
@@ -78,9 +76,7 @@ class Lanes:
             raise ValueError("the turn is not in flight")
         self._end(endpoint, turn)
         if answer is not None:
-            endpoint.health = learn(
-                endpoint.health, answer, max(1, turn.webhook.max_in_flight), now_ms
-            )
+            endpoint.health = learn(endpoint.health, answer, ceiling_of(turn.webhook), now_ms)
             if answer.status is not None:
                 endpoint.took(answer.duration_ms)
         self._notice_silence(now_ms)
@@ -101,6 +97,7 @@ class Lanes:
                 decided += self._pump_lane(lane, now_ms)
         decided += self._give_up(now_ms)
         self._forget_idle(now_ms)
+        self._forget_left(now_ms)
         return decided
 
     @property
@@ -132,8 +129,8 @@ class Lanes:
         plan = admit(
             turn.webhook, turn.delivery, endpoint.health, self._view(endpoint, ahead, turn), now_ms
         )
-        if type(plan) is Defer and plan.booked:
-            endpoint.lane.book(endpoint, plan.until_ms)
+        if type(plan) is Defer and plan.booked_ms is not None:
+            endpoint.lane.book(endpoint, plan.booked_ms, now_ms)
         return plan
 
     def _view(self, endpoint: Endpoint, ahead: int, turn: Turn) -> View:
@@ -144,6 +141,7 @@ class Lanes:
             in_flight=endpoint.in_flight,
             slow=endpoint.slow,
             waiting=ahead,
+            kept=turn.is_waiting,
             has_room=not endpoint.waiting
             or (
                 endpoint.waiting_bytes + turn.size <= WAIT_BYTES
@@ -151,8 +149,8 @@ class Lanes:
                 and 2 * self.waiting_bytes < self._max_waiting_bytes
             ),
             next_free_ms=lane.next_free_ms,
-            horizon_ms=max(lane.horizon_ms, endpoint.horizon_ms),
-            pace_ms=endpoint.pace_ms(turn.webhook.max_in_flight),
+            horizon_ms=max(lane.booked_ms, endpoint.horizon_ms),
+            pace_ms=endpoint.pace_ms(ceiling_of(turn.webhook)),
             process_full=self.in_flight >= self._slots,
             suspects_full=share_used or bool(others and endpoint.in_flight),
         )
@@ -292,22 +290,47 @@ class Lanes:
         self._unkeep(endpoint, turn)
         return [(turn, Defer(now_ms + WAIT_MS, "busy"))]
 
-    def _endpoint(self, webhook: Webhook, now_ms: int) -> Endpoint:
-        endpoint = self._known.get(webhook.id)
-        if endpoint is None or endpoint.lane.id != webhook.lane:
-            lane = self._lanes.get(webhook.lane)
-            if lane is None:
-                lane = self._lanes[webhook.lane] = Lane(webhook.lane)
-                if webhook.rate_per_s is not None:
-                    lane.next_free_ms = self._taken_over_ms
+    def _endpoint(self, turn: Turn, now_ms: int) -> Endpoint:
+        webhook, lane_id = turn.webhook, turn.delivery.lane
+        id_ = webhook.id if webhook.shards <= 1 else f"{lane_id} {webhook.id}"
+        endpoint = self._known.get(id_)
+        if endpoint is None or endpoint.lane.id != lane_id:
             if endpoint is not None:
-                endpoint.lane.endpoints -= 1
-            endpoint = self._known[webhook.id] = Endpoint(webhook.id, lane)
+                self._leave(endpoint)
+            lane = self._lanes.get(lane_id)
+            if lane is None:
+                lane = self._lanes[lane_id] = Lane(lane_id)
+            endpoint = self._known[id_] = Endpoint(id_, lane)
             lane.endpoints += 1
-        self._known.move_to_end(webhook.id)
+        self._known.move_to_end(id_)
         endpoint.used_ms = now_ms
-        endpoint.lane.set_rate(webhook.rate_per_s)
+        self._set_rate(endpoint.lane, turn)
         return endpoint
+
+    def _set_rate(self, lane: Lane, turn: Turn) -> None:
+        rate_per_s = rate_of(turn.webhook)
+        if rate_per_s == lane.rate_per_s and turn.since_ms <= lane.since_ms:
+            return
+        lane.set_rate(rate_per_s, turn.since_ms)
+        if lane.count:
+            lane.wakes = False
+            self._wake(lane)
+
+    def _leave(self, endpoint: Endpoint) -> None:
+        endpoint.lane.endpoints -= 1
+        if not endpoint.lane.endpoints:
+            self._left.append(endpoint.lane)
+
+    def _forget_left(self, now_ms: int) -> None:
+        """A lane that nobody is in is forgotten, once a new one would not break its rate."""
+        for _ in range(min(len(self._left), 1000)):
+            lane = self._left.popleft()
+            if lane.endpoints or self._lanes.get(lane.id) is not lane:
+                continue
+            if lane.count or lane.next_free_ms > now_ms:
+                self._left.append(lane)
+            else:
+                del self._lanes[lane.id]
 
     def _forget_idle(self, now_ms: int) -> None:
         for _ in range(min(len(self._known), 1000)):
@@ -319,11 +342,11 @@ class Lanes:
                 self._known.move_to_end(id_)
                 continue
             del self._known[id_]
-            endpoint.lane.endpoints -= 1
-            if not endpoint.lane.endpoints:
-                self._lanes.pop(endpoint.lane.id, None)
+            self._leave(endpoint)
 
 
-def turn_of(webhook: Webhook, delivery: Delivery, size: int, context: object = None) -> Turn:
-    """A turn to submit; `context` is the caller's own."""
-    return Turn(webhook, delivery, size, context)
+def turn_of(
+    webhook: Webhook, delivery: Delivery, size: int, context: object = None, since_ms: int = 0
+) -> Turn:
+    """A turn to submit; `context` is the caller's own; `since_ms`: since when its lane is ours."""
+    return Turn(webhook, delivery, size, context, since_ms)

@@ -65,7 +65,8 @@ class Passage:
     def enter(self, webhook: Webhook) -> None:
         """Take the webhook as it is now."""
         self.webhook = webhook
-        self.turn = turn_of(webhook, self.delivery, len(self.record.raw), self)
+        since_ms = self.record.assignment.state.since_ms
+        self.turn = turn_of(webhook, self.delivery, len(self.record.raw), self, since_ms)
 
     def leave(self) -> None:
         """It is over: let go of what points back here, so that nothing waits for a collector."""

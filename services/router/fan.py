@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hookstream.model.ids import delivery_id, payload_hash
 from hookstream.model.records import Delivery, Event, Webhook
 from hookstream.model.schedule import schedule_length_ms
+from hookstream.model.shards import lane_of
 from hookstream.stream.record import Record
 
 _LENGTHS_KEPT = 50_000
@@ -61,7 +62,7 @@ class Fan:
             turn=1,
             webhook=webhook.id,
             webhook_version=webhook.version,
-            lane=webhook.lane,
+            lane=lane_of(webhook, self.event),
             event=self.event,
             due_at_ms=at_ms,
             give_up_at_ms=at_ms + lengths.of(webhook),

@@ -3,6 +3,7 @@
 from hookstream.model.deliveries import first_turn
 from hookstream.model.ids import released_id
 from hookstream.model.records import Delivery, Event, Outcome, Result, Webhook
+from hookstream.model.shards import lane_for
 from hookstream.store.parked import Parked
 
 
@@ -21,7 +22,7 @@ def ended(parked: Parked, webhook: Webhook, result: Result, reason: str, now_ms:
         turn=None,
         webhook=parked.webhook,
         webhook_version=webhook.version,
-        lane=webhook.lane,
+        lane=lane_for(webhook, parked.subject, parked.event),
         event=parked.event,
         event_type=parked.event_type,
         subject=parked.subject,

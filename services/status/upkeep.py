@@ -72,7 +72,8 @@ class Upkeep:
         now_ms = self._clock_ms()
         taken = parked.take_with_event(change.cursor, webhook.id, self._settings.release_per_s)
         for waited, event in taken:
-            change.tell("deliveries", webhook.lane, released(waited, event, webhook, now_ms))
+            again = released(waited, event, webhook, now_ms)
+            change.tell("deliveries", again.lane, again)
         self._end(change, [waited for waited, _ in taken], webhook, "cancelled", "released")
         return len(taken)
 
@@ -140,7 +141,7 @@ class Upkeep:
         for waited in some:
             if webhook is not None:
                 outcome = ended(waited, webhook, result, reason, self._clock_ms())
-                change.tell("outcomes", webhook.lane, outcome)
+                change.tell("outcomes", outcome.lane, outcome)
 
 
 _NOBODY = Parked(

@@ -45,18 +45,18 @@ def admitted(health: Health, view: View, exact: bool = False, **delivery: Any) -
         (FINE, View(slow=1, in_flight=1, suspects_full=True), Wait()),
         (OPEN, View(), Go()),  # the probe
         (CUT, View(in_flight=8, waiting=31, pace_ms=10), Wait()),
-        (CUT, View(in_flight=8, waiting=32, pace_ms=10), Defer(NOW + 331, "busy", True)),
+        (CUT, View(in_flight=8, waiting=32, pace_ms=10), Defer(NOW + 331, "busy", NOW + 330)),
         (FINE, View(in_flight=8, waiting=511, pace_ms=10), Wait()),
-        (FINE, View(in_flight=8, waiting=512, pace_ms=10), Defer(NOW + 5131, "busy", True)),
+        (FINE, View(in_flight=8, waiting=512, pace_ms=10), Defer(NOW + 5131, "busy", NOW + 5130)),
         (
             FINE,
             View(next_free_ms=NOW + 2000, horizon_ms=NOW + 60_000, pace_ms=2000),
-            Defer(NOW + 62_001, "rate", True),
+            Defer(NOW + 62_001, "rate", NOW + 62_000),
         ),
         (
             FINE,
             View(in_flight=8, has_room=False, waiting=3, pace_ms=100),
-            Defer(NOW + 401, "busy", True),
+            Defer(NOW + 401, "busy", NOW + 400),
         ),
     ],
 )
@@ -79,7 +79,7 @@ def test_without_an_estimate_it_is_the_cool_down_a_little_apart(
     plan = admitted(health, view)
     assert isinstance(plan, Defer)
     assert NOW + least_ms <= plan.until_ms <= NOW + least_ms * 1.25
-    assert (plan.why, plan.booked) == (why, False)
+    assert (plan.why, plan.booked_ms) == (why, None)
     assert admitted(health, view, id="del_2") != plan
 
 

@@ -2,6 +2,7 @@
 
 from hookstream.model.records import Delivery, Event, Kind, Webhook
 from hookstream.model.schedule import give_up_at_ms
+from hookstream.model.shards import lane_of
 
 
 def first_turn(
@@ -17,7 +18,7 @@ def first_turn(
         turn=1,
         webhook=webhook.id,
         webhook_version=webhook.version,
-        lane=webhook.lane,
+        lane=lane_of(webhook, event),
         event=event,
         due_at_ms=at_ms,
         give_up_at_ms=give_up_at_ms(webhook.policy, at_ms),
