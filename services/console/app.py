@@ -19,7 +19,9 @@ from services.console.api import (
     webhooks,
     workspaces,
 )
+from services.console.body_limit import BodyLimit
 from services.console.context import Console
+from services.console.limiting import Limiting
 from services.console.pages import routes
 
 _ROUTERS = (
@@ -52,6 +54,9 @@ def build(console: Console) -> FastAPI:
         redoc_url=None,
     )
     app.state.console = console
+    app.add_middleware(BodyLimit)
+    rate, burst = console.settings.requests_per_s, console.settings.requests_burst
+    app.add_middleware(Limiting, per_s=rate, burst=burst)
     problems.install(app)
     for router in _ROUTERS:
         app.include_router(router)

@@ -92,9 +92,14 @@ def _answer(
     )
 
 
+def answer(problem: Problem) -> JSONResponse:
+    """The answer that says so, where no handler of exceptions is at hand."""
+    return _answer(problem.status, problem.faults, problem.headers)
+
+
 def _problem(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)  # noqa: S101 - registered for it
-    return _answer(error.status, error.faults, error.headers)
+    return answer(error)
 
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:

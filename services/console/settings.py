@@ -21,6 +21,10 @@ class ConsoleSettings(BaseModel):
     """Where people reach the console, such as `https://hooks.example.com`; for links to it."""
     publish_wait_s: float = Field(default=1.0, ge=0, le=10)
     """How long an answer waits for its change to be on the topic, before it says `publishing`."""
+    requests_per_s: float = Field(default=200.0, gt=0, le=100_000)
+    """Requests a second of one API key, each process counting for itself; above: 429."""
+    requests_burst: int = Field(default=2_000, ge=1, le=1_000_000)
+    """Requests that a key may make at once after a pause."""
     link_lasts_s: int = Field(default=3600, ge=60, le=86_400)
     """How long a link into the pages can be used, in seconds."""
     session_lasts_s: int = Field(default=12 * 3600, ge=300, le=30 * 86_400)
