@@ -20,7 +20,7 @@ from msgspec import Raw
 
 from hookstream.model.checks import MAX_DATA, check_data, check_fields
 from hookstream.model.errors import Refusal
-from hookstream.model.ids import event_id
+from hookstream.model.ids import event_id, event_key
 from hookstream.model.records import Event
 from hookstream.stream.codec import Codec
 from hookstream.stream.settings import KafkaSettings
@@ -194,11 +194,10 @@ class KafkaPublisher:
         self.close()
 
     def _produce(self, event: Event, trace: str | None, on_ack: Callable[[Ack], None]) -> None:
-        key = f"{event.workspace}/{event.subject or event.id}"
         headers: Headers = [("traceparent", trace)] if trace else []
         try:
             value = self._codec.encode(event)
-            self._writer.produce(EVENTS, value, on_ack, key=key, headers=headers)
+            self._writer.produce(EVENTS, value, on_ack, key=event_key(event), headers=headers)
         except Full:
             raise Unknown(event.id, "more waits for Kafka than may: slow down") from None
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from hookstream.model.ids import event_key
 from hookstream.model.records import Event
 from hookstream.process import tracing
 from hookstream.stream.codec import Codec
@@ -79,7 +80,7 @@ class Publisher:
                 EVENTS,
                 self._codec.encode(event),
                 answered,
-                key=f"{event.workspace}/{event.subject or event.id}",
+                key=event_key(event),
                 headers=[("traceparent", span.traceparent)],
             )
         except Full:

@@ -64,7 +64,7 @@ def test_a_given_id_and_time_are_kept(topics: KafkaSettings, ingest: Started) ->
     (one,) = seen(topics, "mine_1")
     assert isinstance(one.value, Event)
     assert (one.value.created_at_ms, one.value.data) == (500, b"null")
-    assert one.key == b"open/mine_1"
+    assert one.key is None
 
 
 def test_an_idempotency_key_is_one_id_in_a_workspace(ingest: Started) -> None:

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from hookstream.stream.dead import Decoder
 from hookstream.stream.groups import OffsetsMissing
+from hookstream.stream.pace import Pace
 from hookstream.stream.record import Assignment, Events, Record
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.window import SPAN, Committed, Window
@@ -98,6 +99,7 @@ class Loop:
         self._decoder = decoder
         self._stop_within_s = stop_within_s
         self._all_paused = False
+        self._pace = Pace()
         self._names = {kafka.topic(t): t for t in topics}
         self._max_records, self._max_bytes = max_records, max_bytes
         self._clock_ms = clock_ms
@@ -155,6 +157,7 @@ class Loop:
         self._take_events()
         self._commit_if_due()
         records = self._read()
+        self._pace.took(len(records), time.monotonic())
         if records:
             self._handler.handle(records)
         self._handler.turned()
@@ -194,6 +197,8 @@ class Loop:
             time.sleep(_FULL_S)
             return []
         self._pause_all(full)
+        if (rest_s := self._pace.rest_s(time.monotonic())) > 0:
+            time.sleep(rest_s)
         first = self._consumer.poll(_FULL_POLL_S if full else _IDLE_POLL_S)
         if first is None:
             return []
