@@ -10,12 +10,13 @@ COMMANDS = {
     "up": "Start everything on this machine and stay up.",
     "demo": "Start everything, send events to receivers that fail, check what arrived.",
     "send": "Send one event.",
+    "event-types": "Import a catalogue of event types.",
     "topics": "Create our topics in Kafka.",
     "migrate": "Bring the database to this version.",
     "offsets": "Show where each consumer group stands, or set it.",
     "bench": "Measure throughput, CPU and delays on this machine.",
 }
-"""Each is `services/cli/<name>.py` with a click command `command`."""
+"""Each is `services/cli/<name>.py`, `_` for `-`, with a click command `command`."""
 
 
 class Commands(click.Group):
@@ -31,7 +32,7 @@ class Commands(click.Group):
             return _service(cmd_name)
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = import_module(f"services.cli.{cmd_name}").command
+        found: click.Command = import_module(f"services.cli.{cmd_name.replace('-', '_')}").command
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

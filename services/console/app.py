@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from services.console import problems
 from services.console.api import (
+    catalogue,
     dead,
     event_types,
     keys,
@@ -33,6 +34,7 @@ _ROUTERS = (
     webhook_copies.router,
     webhook_trials.router,
     webhook_states.router,
+    catalogue.router,
     event_types.router,
     policies.router,
     log_events.router,

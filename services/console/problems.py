@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from hookstream.model.errors import Refusal
@@ -51,6 +51,21 @@ class Problem(Exception):
         self.status = status
         self.faults = [Fault(code=code, field=field, detail=detail, hint=hint)]
         self.headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+
+    def within(self, place: str, words: str = "") -> "Problem":
+        """The same of one part of a larger body: `place` before the field, `words` before what
+        is wrong."""
+        fault = self.faults[0]
+        field = f"{place}.{fault.field}" if fault.field else place
+        detail = f"{words}{fault.detail}"
+        return Problem(self.status, fault.code, detail, field=field, hint=fault.hint)
+
+
+def invalid(error: ValidationError) -> Problem:
+    """What is first wrong with a part of a body that was read by itself."""
+    found: dict[str, Any] = dict(error.errors()[0])
+    fault = _fault({**found, "loc": ("body", *found["loc"])})
+    return Problem(422, fault.code, fault.detail, field=fault.field, hint=fault.hint)
 
 
 def not_found(what: str, subject: str) -> Problem:

@@ -4,15 +4,13 @@ A webhook is disabled for the version that failed, by its policy: at once when t
 is gone, when one delivery has used up its attempts, or when it has only failed for too long.
 """
 
-import json
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from hookstream.model.ids import operational_id
-from hookstream.model.records import Event, Outcome, Webhook
+from hookstream.model.records import TRIALS, Outcome, Webhook
+from services.status.telling import is_worth_telling
 
 Reason = Literal["gone", "exhausted", "failing"]
-DISABLED = "webhook.disabled"
 
 
 class Tally(NamedTuple):
@@ -23,11 +21,11 @@ class Tally(NamedTuple):
 
 
 def tally(outcomes: Iterable[Outcome]) -> Tally:
-    """Sum up a batch, in the order of the log. Tests count for nothing (W10)."""
+    """Sum up a batch, in the order of the log. Trials count for nothing (W3, W10)."""
     succeeded: dict[str, int] = {}
     failed: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
-        if outcome.kind == "test" or outcome.turn is None:
+        if outcome.kind in TRIALS or outcome.turn is None:
             continue
         if outcome.result in ("succeeded", "waiting"):
             succeeded[outcome.webhook] = outcome.ended_at_ms
@@ -58,13 +56,8 @@ def why_disable(outcome: Outcome, webhook: Webhook, failing_since_ms: int | None
     return "failing" if outcome.ended_at_ms - failing_since_ms >= patience_ms else None
 
 
-def disabled_event(outcome: Outcome, webhook: Webhook, reason: Reason) -> Event:
-    """The operational event that tells of it, once for each version of the webhook."""
-    data = {"webhook": webhook.id, "name": webhook.name, "reason": reason}
-    return Event(
-        workspace=webhook.workspace,
-        id=operational_id(webhook.id, outcome.webhook_version, DISABLED),
-        type=DISABLED,
-        created_at_ms=outcome.ended_at_ms,
-        data=json.dumps(data | {"delivery": outcome.delivery}).encode(),
-    )
+def is_failing(outcome: Outcome, failing_since_ms: int | None, after_ms: int) -> bool:
+    """Whether this failure shows that a webhook has failed for long enough to tell of it."""
+    if failing_since_ms is None or not is_worth_telling(outcome):
+        return False
+    return outcome.ended_at_ms - failing_since_ms >= after_ms

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from hookstream.model.records import Outcome
-from hookstream.store import failing, webhooks
 from hookstream.store.change import Change
-from hookstream.store.failing import Failure
 from hookstream.store.logged import Logged
 from hookstream.store.offsets import Move, Partition, Position
 from hookstream.store.pool import Cursor
 from hookstream.store.views import Views
 from hookstream.stream.topics import OUTCOMES
-from services.status.consequences import disabled_event, tally, why_disable
+from services.status.failures import follow
+from services.status.settings import FAILING_AFTER_S
+from services.status.verifications import settle
 
 ACTOR = "status"
 
@@ -19,8 +19,9 @@ ACTOR = "status"
 class OutcomesToViews:
     """Writes batches of outcomes."""
 
-    def __init__(self, views: Views) -> None:
+    def __init__(self, views: Views, failing_after_s: float = FAILING_AFTER_S) -> None:
         self._views = views
+        self._failing_after_ms = int(failing_after_s * 1000)
 
     def __call__(
         self,
@@ -34,32 +35,15 @@ class OutcomesToViews:
             for logged in read
             if logged.offset >= positions[OUTCOMES, logged.partition].fill_until
         ]
-        self._views.outcomes(read, moves, lambda cursor: act(cursor, acted_upon))
+
+        def then(cursor: Cursor) -> None:
+            act(Change(cursor, ACTOR), acted_upon, self._failing_after_ms)
+
+        self._views.outcomes(read, moves, then)
 
 
-def act(cursor: Cursor, outcomes: Sequence[Outcome]) -> None:
-    """Note who fails, and disable whom its policy will not see fail any more."""
-    found = tally(outcomes)
-    if found.succeeded:
-        failing.succeeded(cursor, found.succeeded)
-    if found.failed:
-        failing.failed(cursor, {w: _first(some) for w, some in found.failed.items()})
-        _disable(cursor, found.failed)
-
-
-def _first(outcomes: Sequence[Outcome]) -> Failure:
-    version = max(outcome.webhook_version for outcome in outcomes)
-    times = (o.ended_at_ms for o in outcomes if o.webhook_version == version)
-    return Failure(version, min(times))
-
-
-def _disable(cursor: Cursor, failed: Mapping[str, Sequence[Outcome]]) -> None:
-    change = Change(cursor, ACTOR)
-    for id_, (webhook, since_ms) in failing.look_up(cursor, failed).items():
-        reasons = ((o, why_disable(o, webhook, since_ms)) for o in failed[id_])
-        outcome, reason = next(((o, r) for o, r in reasons if r), (None, None))
-        if outcome is None or reason is None:
-            continue
-        if webhooks.disable(change, id_, outcome.webhook_version, reason):
-            event = disabled_event(outcome, webhook, reason)
-            change.tell("events", event.id, event)
+def act(change: Change, outcomes: Sequence[Outcome], failing_after_ms: int) -> None:
+    """Note who is verified and who fails, tell of it, and disable whom its policy will not see
+    fail again."""
+    settle(change, outcomes)
+    follow(change, outcomes, failing_after_ms)

@@ -6,7 +6,8 @@ import pytest
 
 from hookstream.model.policy import Policy
 from hookstream.model.records import Outcome
-from services.status.consequences import disabled_event, tally, why_disable
+from services.status import telling
+from services.status.consequences import is_failing, tally, why_disable
 from tests.status.samples import NOON_MS, outcome, webhook
 
 FIVE_DAYS_MS = 5 * 86_400_000
@@ -51,10 +52,27 @@ def test_a_success_ends_a_row_of_failures_but_not_a_deliverys_own_end() -> None:
     assert found == ({"wh": 7}, {"wh": [EXHAUSTED]})
 
 
+@pytest.mark.parametrize(
+    ("failed", "since_ms", "long"),
+    [
+        (RETRYING, None, False),
+        (RETRYING, RETRYING.ended_at_ms - 299, False),
+        (RETRYING, RETRYING.ended_at_ms - 300, True),
+        (outcome("retrying", event="evt_op_1", event_type="webhook.disabled"), 0, False),
+        (outcome("failed", kind="test"), 0, False),
+    ],
+)
+def test_failing_for_long_is_told_but_not_by_what_tells_of_others(
+    failed: Outcome, since_ms: int | None, long: bool
+) -> None:
+    assert is_failing(failed, since_ms, 300) is long
+
+
 def test_a_disabled_webhook_is_told_of_once_a_version() -> None:
-    one, two = (disabled_event(GONE, webhook(), "gone") for _ in range(2))
+    one, two = (telling.disabled(GONE, webhook(), "gone") for _ in range(2))
     assert one == two
-    assert one.id != disabled_event(outcome(webhook_version=2), webhook(), "gone").id
+    assert one.id != telling.disabled(outcome(webhook_version=2), webhook(), "gone").id
+    assert (one.subject, one.source) == ("wh", "hookstream")
     assert json.loads(one.data) == {
         "webhook": "wh", "name": "orders", "reason": "gone", "delivery": "d1",
     }  # fmt: skip

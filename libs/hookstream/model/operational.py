@@ -5,15 +5,15 @@ product may have a `delivery.failed` of its own. Their subject is the webhook th
 """
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 from hookstream.model.ids import OPERATIONAL
 from hookstream.model.records import Event, Webhook
 
-DISABLED = "webhook.disabled"
-FAILING = "webhook.failing"
-RECOVERED = "webhook.recovered"
-DELIVERY_FAILED = "delivery.failed"
+DISABLED: Final = "webhook.disabled"
+FAILING: Final = "webhook.failing"
+RECOVERED: Final = "webhook.recovered"
+DELIVERY_FAILED: Final = "delivery.failed"
 
 OperationalType = Literal[
     "webhook.disabled", "webhook.failing", "webhook.recovered", "delivery.failed"

@@ -1,11 +1,12 @@
 """Outcomes into `deliveries`: the fold of `fold.py`, said in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from psycopg import sql
 
 from hookstream.store.copy import Target
 from hookstream.store.fold import DeliveryRow
+from hookstream.store.logged import day_of
 from hookstream.store.pool import Cursor
 
 TARGET = Target(
@@ -38,7 +39,7 @@ TARGET = Target(
 _KEY = ("id", "day")
 _FOLDED = {"attempts": "greatest", "logged_at_ms": "least"}
 _ORDER = (
-    "(NOT {0}.closing, CASE WHEN {0}.closing THEN 0 ELSE -coalesce({0}.turn, 0) END,"
+    "(NOT {0}.closing, CASE WHEN {0}.closing THEN 0 ELSE -coalesce({0}.turn, 1073741824) END,"
     " {0}.log_at_ms, {0}.log_partition, {0}.log_offset)"
 )
 """`fold.order`: of two rows the smaller one decides."""
@@ -80,3 +81,32 @@ def write(cursor: Cursor, rows: Sequence[DeliveryRow], *, new: bool) -> None:
     if known:
         TARGET.copy_to_stage(cursor, known)
         cursor.execute(MERGE)
+
+
+def failed_among(cursor: Cursor, logged_at_ms: Mapping[str, int]) -> set[str]:
+    """Which of these deliveries, by id with their `logged_at_ms`, stand as failed now."""
+    found = cursor.execute(
+        "SELECT id FROM deliveries WHERE id = ANY(%s) AND day = ANY(%s) AND state = 'failed'",
+        (list(logged_at_ms), sorted({day_of(at_ms) for at_ms in logged_at_ms.values()})),
+    )
+    return {id_ for (id_,) in found}
+
+
+def released_before(
+    cursor: Cursor, workspace: str, webhook: str, events: Sequence[str]
+) -> list[str]:
+    """Deliveries of these events to a webhook that ended because another was released for them."""
+    found = cursor.execute(
+        "SELECT id FROM deliveries WHERE workspace = %s AND event = ANY(%s) AND webhook = %s"
+        " AND state = 'cancelled' AND reason = 'released'",
+        (workspace, list(events), webhook),
+    )
+    return [delivery for (delivery,) in found]
+
+
+def is_behind(cursor: Cursor, webhook: str) -> bool:
+    """Whether the receiver takes less than it is sent: a delivery was put off."""
+    found = cursor.execute(
+        "SELECT FROM deliveries WHERE webhook = %s AND state = 'deferred' LIMIT 1", (webhook,)
+    )
+    return found.fetchone() is not None

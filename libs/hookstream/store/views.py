@@ -53,14 +53,17 @@ class Views:
 
         self._store(moves, write)
 
-    def events(self, read: Sequence[Logged[Event]], moves: Iterable[Move]) -> None:
-        """Add events, count repeats, mark conflicts."""
+    def events(
+        self, read: Sequence[Logged[Event]], moves: Iterable[Move], then: Then = nothing
+    ) -> None:
+        """Add events, count repeats, mark conflicts; `then` follows."""
         rows = events.fold(self._kept(read, lambda logged: logged.at_ms))
 
         def write(cursor: Cursor, new: bool) -> None:
             del new
             if rows:
                 events.write(cursor, rows)
+            then(cursor)
 
         self._store(moves, write)
 

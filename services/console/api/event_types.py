@@ -4,13 +4,19 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from hookstream.model.checks import is_type
+from hookstream.model.checks import MAX_DATA, is_type
 from hookstream.model.json_data import check_schema, check_schema_itself
-from hookstream.store.change import Change
-from hookstream.store.event_types import EVENT_TYPES, EventTypeRow, deleted_version
+from hookstream.store.change import Change, NameTaken
+from hookstream.store.event_types import (
+    EVENT_TYPES,
+    EventTypeRow,
+    deleted_version,
+    of_group,
+    some,
+)
 from services.console.bodies import Body
 from services.console.callers import Editor, Viewer
 from services.console.context import ConsoleDep
@@ -22,6 +28,9 @@ from services.console.saving import check_version, save, status, versioned
 router = APIRouter(prefix="/v1/event-types", tags=["event types"], responses=RESPONSES)
 
 Schema = dict[str, Any]
+GroupWanted = Annotated[
+    str | None, Query(max_length=128, description="Types of this group; empty: of none")
+]
 
 
 class EventTypeChange(Body):
@@ -49,6 +58,8 @@ class EventTypeOut(BaseModel):
     description: str | None
     json_schema: Schema | bool | None
     sample: Any
+    registered: bool
+    """It came by itself, with an event, and nobody has described it yet."""
     created_at: datetime | None
     publishing: bool = False
 
@@ -62,6 +73,7 @@ def shown(row: EventTypeRow, published: bool = True) -> EventTypeOut:
         description=row.description,
         json_schema=None if row.json_schema is None else msgspec.json.decode(row.json_schema),
         sample=None if row.sample is None else msgspec.json.decode(row.sample),
+        registered=row.registered,
         created_at=row.created_at,
         publishing=not published,
     )
@@ -71,16 +83,16 @@ def shown(row: EventTypeRow, published: bool = True) -> EventTypeOut:
 async def create(
     body: EventTypeIn, caller: Editor, console: ConsoleDep, response: Response
 ) -> EventTypeOut:
-    """Add an event type to the catalogue."""
-    if not is_type(body.name):
-        hint = "such as `contact.created`: letters, digits, . _ - : / and at most 128 of them"
-        raise Problem(422, "invalid_type", "not a name of an event type", field="name", hint=hint)
+    """Add an event type to the catalogue. One that had registered itself is described by it."""
+    check_name(body.name)
 
     def work(change: Change) -> EventTypeRow:
         home(change, caller.home)
-        version = deleted_version(change, caller.home, body.name) + 1
-        row = _with(EventTypeRow(workspace=caller.home, name=body.name, version=version), body)
-        return EVENT_TYPES.insert(change, row, row.record())
+        before = some(change, caller.home, [body.name]).get(body.name)
+        if before is not None and before.state == "active" and not before.registered:
+            raise NameTaken("event_types_pkey")
+        after = with_given(next_row(change, caller.home, body.name, before), body)
+        return put(change, before, after)
 
     saved, published = await save(console, caller, work)
     status(response, published, 201)
@@ -90,11 +102,18 @@ async def create(
 
 @router.get("")
 def list_all(
-    caller: Viewer, console: ConsoleDep, limit: Limit = 50, cursor: Cursor = ""
+    caller: Viewer,
+    console: ConsoleDep,
+    group: GroupWanted = None,
+    limit: Limit = 50,
+    cursor: Cursor = "",
 ) -> Page[EventTypeOut]:
-    """The catalogue, by name."""
+    """The catalogue, by name; of one group, where one is named (W1)."""
     after = position(cursor, str) or ("",)
-    rows = EVENT_TYPES.page(console.pool, caller.home, after[0], limit + 1)
+    if group is None:
+        rows = EVENT_TYPES.page(console.pool, caller.home, after[0], limit + 1)
+    else:
+        rows = of_group(console.pool, caller.home, group, after[0], limit + 1)
     return page(rows, limit, shown, lambda row: (row.name,))
 
 
@@ -122,8 +141,8 @@ async def change(
     def work(change: Change) -> EventTypeRow:
         before = _locked(change, caller.home, name)
         check_version(request, before.version, body.version)
-        after = _with(msgspec.structs.replace(before, version=before.version + 1), body)
-        return EVENT_TYPES.update(change, before, after, after.record())
+        after = with_given(next_row(change, caller.home, name, before), body)
+        return put(change, before, after)
 
     saved, published = await save(console, caller, work)
     status(response, published, 200)
@@ -155,15 +174,43 @@ def _locked(change: Change, workspace: str, name: str) -> EventTypeRow:
     return found
 
 
-def _with(row: EventTypeRow, body: EventTypeChange) -> EventTypeRow:
+def check_name(name: str) -> None:
+    """422 unless it may be a type's name."""
+    if not is_type(name):
+        hint = "such as `contact.created`: letters, digits, . _ - : / and at most 128 of them"
+        raise Problem(422, "invalid_type", "not a name of an event type", field="name", hint=hint)
+
+
+def next_row(
+    change: Change, workspace: str, name: str, before: EventTypeRow | None
+) -> EventTypeRow:
+    """What a person's words are to be added to: the row one version later, or an empty one."""
+    if before is not None and before.state == "active":
+        return msgspec.structs.replace(before, version=before.version + 1, registered=False)
+    version = deleted_version(change, workspace, name) + 1
+    return EventTypeRow(workspace=workspace, name=name, version=version)
+
+
+def put(change: Change, before: EventTypeRow | None, after: EventTypeRow) -> EventTypeRow:
+    """Save and publish a row that `next_row` began."""
+    if before is not None and before.state == "active":
+        return EVENT_TYPES.update(change, before, after, after.record())
+    return EVENT_TYPES.insert(change, after, after.record())
+
+
+def with_given(row: EventTypeRow, body: EventTypeChange) -> EventTypeRow:
+    """The row with what `body` gives. 422 where the schema is none, or the sample does not fit."""
     columns = {
         "group": ("group_name", body.group),
         "description": ("description", body.description),
         "json_schema": ("json_schema", _json(body.json_schema)),
         "sample": ("sample", _json(body.sample)),
     }
-    given = dict(columns[field] for field in columns if field in body.model_fields_set)
+    given = dict(columns[name] for name in columns if name in body.model_fields_set)
     after = msgspec.structs.replace(row, **given)
+    if after.sample is not None and len(after.sample) > MAX_DATA:
+        detail = f"a sample has at most {MAX_DATA} bytes, as the data of an event"
+        raise Problem(422, "too_large", detail, field="sample")
     if after.json_schema is not None:
         must(check_schema_itself(after.json_schema), "json_schema")
         if after.sample is not None:
