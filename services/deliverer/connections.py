@@ -1,5 +1,6 @@
 """Connections to receivers: guarded, verified, kept alive within bounds of number and age."""
 
+import asyncio
 import ssl
 from time import monotonic
 from typing import Any
@@ -9,6 +10,10 @@ import aiohttp
 
 from services.deliverer.egress import SocketFactory
 from services.deliverer.settings import EgressSettings
+
+
+class CutWhileConnecting(asyncio.CancelledError):
+    """A request was cancelled, by its deadline or by us, before it had a connection."""
 
 
 class Connections(aiohttp.TCPConnector):
@@ -35,7 +40,10 @@ class Connections(aiohttp.TCPConnector):
         self._born: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     async def _create_connection(self, *args: Any) -> Any:
-        protocol = await super()._create_connection(*args)
+        try:
+            protocol = await super()._create_connection(*args)
+        except asyncio.CancelledError as error:
+            raise CutWhileConnecting from error
         self._born[protocol] = monotonic()
         return protocol
 

@@ -36,7 +36,7 @@ class Deadline:
         self._handle.cancel()
         # Cancelled by somebody else as well: that one wins, as in asyncio.timeout.
         if self._passed and self._task.uncancel() <= self._cancelling:  # noqa: SIM102
-            if kind is asyncio.CancelledError:
+            if kind is not None and issubclass(kind, asyncio.CancelledError):
                 raise TimeoutError from error
 
     def _pass(self) -> None:

@@ -7,9 +7,10 @@ from functools import lru_cache
 
 import httpx2
 
-from hookstream.model.errors import FAULTS, ErrorKind
+from hookstream.model.errors import CUT_BY_PEER, CUT_IN_TIME, FAULTS, ErrorKind
 from hookstream.model.request import OutgoingRequest
 from services.deliverer.answer import Answer
+from services.deliverer.connections import CutWhileConnecting
 from services.deliverer.deadline import Deadline
 from services.deliverer.faults import foreign_kind
 from services.deliverer.transport import TARGET, AnswerStream, Body, RawHeaders, parsed
@@ -38,8 +39,9 @@ class Sender:
         try:
             with Deadline(deadline_ms / 1000):
                 await exchange.run(self._transport, _request(outgoing))
-        except TimeoutError:
-            return exchange.ended("timeout_answer")
+        except TimeoutError as error:
+            connecting = isinstance(error.__cause__, CutWhileConnecting)
+            return exchange.ended("timeout_connect" if connecting else "timeout_answer")
         except httpx2.TransportError as error:
             return exchange.ended(foreign_kind(error))
         return exchange.ended(None)
@@ -89,7 +91,7 @@ class _Exchange:
             self._cut = False
 
     def ended(self, error: ErrorKind | None) -> Answer:
-        """The answer as it stands; `error` counts only while no status has come."""
+        """The answer as it stands; once a status has come, `error` is no more than a remark."""
         ended = self._ended if self._ended is not None else self._now()
         duration_ms = int((ended - self._started) * 1000)
         response = self._response
@@ -106,11 +108,19 @@ class _Exchange:
             started_at_ms=self._started_at_ms,
             duration_ms=duration_ms,
             status=response.status_code,
+            detail=_remark(error),
             headers=_kept(raw),
             body=self._body[:READ_BODY],
             truncated=self._cut,
             retry_after=_retry_after(raw) if response.status_code >= 300 else None,
         )
+
+
+def _remark(error: ErrorKind | None) -> str:
+    """What is told of a body that was not read to its end."""
+    if error is None:
+        return ""
+    return CUT_IN_TIME if FAULTS[error].result_class == "timeout" else CUT_BY_PEER
 
 
 def _request(outgoing: OutgoingRequest) -> httpx2.Request:

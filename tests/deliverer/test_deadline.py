@@ -59,3 +59,15 @@ def test_it_never_ends_anything_early_on_a_clock_of_whole_milliseconds() -> None
         return [await wait() for _ in range(50)]
 
     assert min(uvloop.run(waits())) >= 0.0105
+
+
+async def test_a_cancellation_that_says_more_is_kept_as_the_cause() -> None:
+    class Further(asyncio.CancelledError):
+        pass
+
+    with pytest.raises(TimeoutError) as late, Deadline(0.01):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            raise Further from error
+    assert isinstance(late.value.__cause__, Further)

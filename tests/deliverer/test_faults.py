@@ -54,6 +54,22 @@ def test_every_kind_has_words_that_name_no_address() -> None:
     assert not any(re.search(r"\d+\.\d+\.|::|:\d", fault.words) for fault in FAULTS.values())
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("connection_refused", "refused: nothing listens"),
+        ("name_not_found", "name not found: check the host"),
+        ("tls_expired", "certificate expired"),
+        ("tls_name_mismatch", "certificate is for another host name"),
+        ("address_not_allowed", "address not allowed: the host must be public"),
+        ("timeout_connect", "no connection in time: check"),
+        ("timeout_answer", "no answer in time: answer first, work later"),
+    ],
+)
+def test_the_words_say_what_a_person_can_do(kind: ErrorKind, said: str) -> None:
+    assert said in FAULTS[kind].words
+
+
 def cert(code: int) -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError("x")
     error.verify_code = code

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from hookstream.model.errors import CUT_BY_PEER, CUT_IN_TIME, FAULTS
 from hookstream.model.request import OutgoingRequest
 from services.deliverer.answer import KEPT_BODY, Answer
 from services.deliverer.connections import Connections, verifying
@@ -113,6 +114,7 @@ async def test_a_dripping_body_is_cut_at_the_deadline_and_the_status_stands() ->
     """F3."""
     answer = await answered(dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n"), 300)
     assert (answer.status, answer.truncated, answer.error) == (200, True, None)
+    assert answer.detail == CUT_IN_TIME
     assert answer.body.startswith(b"x")
     assert answer.duration_ms < 250
 
@@ -132,7 +134,7 @@ async def test_a_body_that_breaks_off_leaves_the_status() -> None:
     answer = await answered(
         answering(b"HTTP/1.1 201 Created\r\ncontent-length: 9\r\n\r\nabc", then_close=True)
     )
-    assert (answer.status, answer.truncated) == (201, True)
+    assert (answer.status, answer.truncated, answer.detail) == (201, True, CUT_BY_PEER)
 
 
 async def test_a_compressed_body_is_not_opened() -> None:
@@ -254,7 +256,29 @@ async def test_certificates(
 async def test_a_receiver_that_speaks_no_tls() -> None:
     async with receiving(answering(OK)) as receiver, sending() as sender:
         answer = await sender.send(a_request(receiver.url("https")), 500)
-    assert answer.error in {"tls", "connection_lost", "timeout_answer"}
+    assert answer.error in {"tls", "connection_lost", "timeout_connect"}
+
+
+async def test_who_does_not_even_connect_in_time_is_told_apart_from_who_does_not_answer() -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        port = deaf.getsockname()[1]
+        with socket.socket() as first, socket.socket() as second:
+            for filling in (first, second):  # a full backlog: the next one hears nothing
+                filling.setblocking(False)
+                filling.connect_ex(("127.0.0.1", port))
+            async with sending() as sender:
+                answer = await sender.send(a_request(f"http://127.0.0.1:{port}/"), 300)
+    assert (answer.status, answer.error) == (None, "timeout_connect")
+    assert answer.detail == FAULTS["timeout_connect"].words
+    assert answer.result_class == "timeout"
+
+
+async def test_a_handshake_that_never_ends_is_no_connection_in_time() -> None:
+    async with receiving(silent) as receiver, sending() as sender:
+        answer = await sender.send(a_request(receiver.url("https")), 300)
+    assert answer.error == "timeout_connect"
 
 
 async def test_any_transport_of_httpx_fits_behind_the_seam() -> None:

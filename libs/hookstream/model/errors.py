@@ -54,10 +54,14 @@ FAULTS: dict[ErrorKind, Fault] = {
     "tls_expired": Fault("connection", "certificate expired"),
     "tls_name_mismatch": Fault("connection", "certificate is for another host name"),
     "tls_untrusted": Fault("connection", "certificate not trusted: send the whole chain"),
-    "timeout_connect": Fault("timeout", "no connection in time"),
+    "timeout_connect": Fault("timeout", "no connection in time: check name, route and firewall"),
     "timeout_answer": Fault("timeout", "no answer in time: answer first, work later"),
     "invalid_answer": Fault("connection", "answer is not valid HTTP"),
     "invalid_request": Fault("connection", "request could not be built: check URL and headers"),
     "proxy": Fault("connection", "egress proxy failed; the receiver was not asked"),
 }
 """One entry for each kind; no words name an address, port or host of ours."""
+
+CUT_IN_TIME = "the answer's body was still coming at the deadline: it was cut, its status counts"
+CUT_BY_PEER = "the connection broke within the answer's body: its status counts"
+"""What is told beside a status whose body could not be read to its end (F3)."""
