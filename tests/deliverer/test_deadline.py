@@ -65,9 +65,12 @@ async def test_a_cancellation_that_says_more_is_kept_as_the_cause() -> None:
     class Further(asyncio.CancelledError):
         pass
 
-    with pytest.raises(TimeoutError) as late, Deadline(0.01):
+    async def wait() -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError as error:
             raise Further from error
+
+    with pytest.raises(TimeoutError) as late, Deadline(0.01):
+        await wait()
     assert isinstance(late.value.__cause__, Further)
