@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from hookstream.model.policy import Policy
 from hookstream.model.records import Header, Webhook
+from hookstream.model.template import has_expressions
 from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WebhookRow
 
@@ -14,19 +15,21 @@ def compile_webhook(
 ) -> Webhook:
     """The webhook, its integration and its policy merged in by value; secrets stay sealed. Pure."""
     shared = integration
+    url = full_url(row.url, shared)
+    headers = headers_of(row, shared)
     return Webhook(
         id=row.id,
         workspace=row.workspace,
         version=row.version,
         name=row.name,
         state=row.state,
-        url=row.url if shared is None else shared.root_url + row.url,
+        url=url,
         method=row.method,
         events=tuple(row.events),
         lane=row.id if shared is None else shared.id,
         policy=with_own_retries(policy, row),
         secrets=tuple(row.secrets),
-        headers=_headers(row, shared),
+        headers=headers,
         content_type=row.content_type,
         rate_per_s=row.rate_per_s if shared is None else shared.rate_per_s,
         max_in_flight=row.max_in_flight,
@@ -34,6 +37,7 @@ def compile_webhook(
         secrets_until_ms=tuple(row.secrets_until_ms),
         sources=tuple(row.sources),
         template=row.template,
+        dynamic=has_expressions(url) or any(header.dynamic for header in headers),
         properties=row.properties,
         extract=msgspec.json.decode(row.extract, type=dict[str, str]),
         shards=row.shards if shared is None else shared.shards,
@@ -58,7 +62,12 @@ def with_own_retries(policy: Policy, row: WebhookRow) -> Policy:
     return replace(policy, schedule=own)
 
 
-def _headers(row: WebhookRow, shared: IntegrationRow | None) -> tuple[Header, ...]:
+def full_url(url: str, integration: IntegrationRow | None) -> str:
+    """Where requests go: the URL, or the integration's root with the webhook's part added (M1)."""
+    return url if integration is None else integration.root_url + url
+
+
+def headers_of(row: WebhookRow, shared: IntegrationRow | None) -> tuple[Header, ...]:
     """Inherited ones that are neither switched off nor replaced, then the webhook's own (M5)."""
     own = row.header_list()
     if shared is None:

@@ -7,9 +7,9 @@ import msgspec
 
 from hookstream.model.checks import is_type
 from hookstream.model.ids import is_id
+from hookstream.model.operational import TYPES
 from hookstream.model.policy import Policy
 from hookstream.model.seal import Keys
-from hookstream.model.urls import check_url
 from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WebhookRow
 from services.console.api.webhook_bodies import WebhookChange, WebhookIn
@@ -19,6 +19,7 @@ from services.console.retries import retry_columns, unfit
 from services.console.rotation import in_force
 from services.console.rules import default_content_type
 from services.console.sealing import sealed_headers, secret_for, signed_by
+from services.console.templates import check_body, check_destination
 
 _NOT_PLAIN = {
     "version", "name", "headers", "secret", "headers_off", "properties", "extract", "retry"
@@ -38,7 +39,7 @@ def new_row(
     check_events(body.events)
     if integration is None and not body.url:
         raise Problem(422, "missing", "url is required", field="url")
-    must(check_url(full_url(body.url, integration), policy.https_only))
+    check_destination(body.url, integration, policy.https_only)
     webhook, secret = new_id("wh"), secret_for(policy.signature, body.secret)
     given = body.content_type if "content_type" in body.model_fields_set else None
     implied = "content_type" not in body.model_fields_set
@@ -69,6 +70,7 @@ def new_row(
     )
     row = msgspec.structs.replace(row, **retry_columns(body.retry))
     must(unfit(row, policy))
+    check_body(row)
     return row, secret
 
 
@@ -89,7 +91,7 @@ def changed_row(
     after = msgspec.structs.replace(kept, version=before.version + 1, **plain)
     check_events(after.events)
     must(unfit(after, new))
-    must(check_url(full_url(after.url, integration), new.https_only))
+    check_destination(after.url, integration, new.https_only)
     sealed: dict[str, Any] = {}
     secret = _new_secret(body, old, new)
     if secret is not None or old.signature.scheme != new.signature.scheme:
@@ -98,12 +100,9 @@ def changed_row(
         sealed["headers"] = sealed_headers(
             keys, before.workspace, before.id, body.headers, new.signature, before.header_list()
         )
-    return msgspec.structs.replace(after, **sealed), secret
-
-
-def full_url(url: str, integration: IntegrationRow | None) -> str:
-    """Where requests go: the URL, or the integration's root with the webhook's part added."""
-    return url if integration is None else integration.root_url + url
+    after = msgspec.structs.replace(after, **sealed)
+    check_body(after)
+    return after, secret
 
 
 def _converted(body: WebhookChange) -> dict[str, Any]:
@@ -143,9 +142,10 @@ def check_events(patterns: list[str]) -> None:
 
 
 def check_known(patterns: list[str], names: list[str]) -> None:
-    """422 for a type that is not in the catalogue, of a workspace that refuses unknown types."""
+    """422 for a type that is not in the catalogue, of a workspace that refuses unknown types;
+    operational ones are in none."""
     for pattern in patterns:
-        if not pattern.endswith("*") and pattern not in names:
+        if not pattern.endswith("*") and pattern not in names and pattern not in TYPES:
             near = difflib.get_close_matches(pattern, names, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "add it to the catalogue first"
             detail = f"{pattern!r} is not in the catalogue"

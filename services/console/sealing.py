@@ -3,12 +3,14 @@
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from hookstream.model.headers import MAX_HEADERS, check_header, check_name, check_value
 from hookstream.model.policy import Signature
 from hookstream.model.records import Header, Webhook
 from hookstream.model.seal import Keys, header_place, secret_place
 from hookstream.model.signing import check_secret, header_of, public_key
+from hookstream.model.template import check_template, has_expressions
 from services.console.api.webhook_bodies import HeaderIn
 from services.console.fresh import new_secret, nonce
 from services.console.problems import Problem, must
@@ -53,16 +55,17 @@ def sealed_headers(
 ) -> bytes:
     """The headers as the row holds them. A private one without a value keeps that of `before`."""
     _no_repeats(given)
-    kept = {h.name.lower(): h.value for h in before if h.private}
+    kept = {h.name.lower(): h for h in before if h.private}
     made = []
     for header in given:
         if header.value is None:
-            value = _kept(header, kept)
-        else:
-            value = _checked(header, signature)
-            if header.private:
-                value = keys.seal(value, header_place(workspace, webhook, header.key), nonce())
-        made.append(Header(name=header.key, value=value, private=header.private))
+            made.append(replace(_kept(header, kept), name=header.key))
+            continue
+        value = _checked(header, signature)
+        if header.private:
+            value = keys.seal(value, header_place(workspace, webhook, header.key), nonce())
+        dynamic = has_expressions(header.value)
+        made.append(Header(name=header.key, value=value, private=header.private, dynamic=dynamic))
     return msgspec.msgpack.encode(made)
 
 
@@ -86,15 +89,17 @@ def _checked(header: HeaderIn, signature: Signature) -> bytes:
         field = f"headers.{header.key}"
         raise Problem(422, "invalid_header_value", detail, field=field) from None
     must(check_header(header.key, value, header_of(signature)))
+    if has_expressions(header.value or ""):
+        must(check_template(header.value or "", "header"), f"headers.{header.key}")
     return value
 
 
-def _kept(header: HeaderIn, kept: dict[str, bytes]) -> bytes:
-    value = kept.get(header.key.lower())
-    if value is None or not header.private:
+def _kept(header: HeaderIn, kept: dict[str, Header]) -> Header:
+    found = kept.get(header.key.lower())
+    if found is None or not header.private:
         field = f"headers.{header.key}"
         raise Problem(422, "header_without_value", "there is no value to keep", field=field)
-    return value
+    return found
 
 
 def _no_repeats(given: list[HeaderIn]) -> None:

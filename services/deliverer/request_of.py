@@ -1,13 +1,20 @@
 """From a delivery to its request, with the webhook's secrets unsealed at most once a version."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from hookstream.model.opened import Opened, UnsendableError, open_webhook
 from hookstream.model.records import Delivery, Webhook
 from hookstream.model.request import OutgoingRequest, request
 from hookstream.model.seal import Keys, SealedError
+from hookstream.model.template_syntax import TemplateError
 
 KEPT = 20_000
+KEPT_PARTS = 500_000
+"""Of parsed templates; about 200 bytes each."""
+
+LinkOf = Callable[[Webhook, Delivery], str]
+"""Makes the link by which a receiver closes a delivery later (P8)."""
 
 
 class Unsendable(Exception):
@@ -15,27 +22,50 @@ class Unsendable(Exception):
 
 
 class RequestOf:
-    """Makes requests; remembers the unsealed secrets of the webhooks used last."""
+    """Makes requests; remembers secrets in clear and parsed templates of the webhooks used last.
 
-    def __init__(self, keys: Keys, kept: int = KEPT) -> None:
+    `link_of` makes the links of policies whose envelope is `linked`.
+    """
+
+    def __init__(self, keys: Keys, link_of: LinkOf | None = None, kept: int = KEPT) -> None:
         self._keys = keys
+        self._link_of = link_of
         self._kept = kept
         self._opened: OrderedDict[str, tuple[int, Opened]] = OrderedDict()
+        self._parts = 0
 
     def __call__(
         self, webhook: Webhook, delivery: Delivery, now_ms: int, traceparent: bytes | None
     ) -> OutgoingRequest:
-        """The request of one attempt, signed now. Raises `Unsendable`."""
+        """The request of one attempt, signed now. Raises `Unsendable`.
+
+        Rendering templates takes a tenth of a second at the very worst (`MAX_STEPS`).
+        """
         known = self._opened.get(webhook.id)
         opened = known[1] if known and known[0] == webhook.version else self._open(webhook)
-        return request(webhook, delivery, opened, now_ms, traceparent)
+        link = None
+        if self._link_of is not None and webhook.policy.envelope == "linked":
+            link = self._link_of(webhook, delivery)
+        try:
+            return request(webhook, delivery, opened, now_ms, traceparent, link)
+        except TemplateError as error:
+            raise Unsendable(str(error)) from error
 
     def _open(self, webhook: Webhook) -> Opened:
         try:
             opened = open_webhook(webhook, self._keys)
         except (SealedError, UnsendableError) as error:
             raise Unsendable(str(error)) from error
+        before = self._opened.pop(webhook.id, None)
+        self._parts += _parts(opened) - (_parts(before[1]) if before else 0)
         self._opened[webhook.id] = webhook.version, opened
-        if len(self._opened) > self._kept:
-            self._opened.popitem(last=False)
+        while len(self._opened) > self._kept or (
+            self._parts > KEPT_PARTS and len(self._opened) > 1
+        ):
+            _, (_, oldest) = self._opened.popitem(last=False)
+            self._parts -= _parts(oldest)
         return opened
+
+
+def _parts(opened: Opened) -> int:
+    return opened.rendering.parts if opened.rendering is not None else 0

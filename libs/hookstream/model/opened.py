@@ -3,8 +3,10 @@
 from hookstream.model.errors import Refusal
 from hookstream.model.headers import check_header, check_value
 from hookstream.model.records import Header, Webhook
+from hookstream.model.rendering import Rendering
 from hookstream.model.seal import Keys, header_place, secret_place
 from hookstream.model.signing import Key, header_of, signing_key
+from hookstream.model.template_syntax import TemplateError
 
 
 class UnsendableError(Exception):
@@ -17,13 +19,14 @@ class Opened:
     Immutable by convention and cached by (webhook, version): the hot path only reads it.
     """
 
-    __slots__ = ("headers", "keys", "replaced", "until_ms")
+    __slots__ = ("headers", "keys", "rendering", "replaced", "until_ms")
 
     def __init__(
         self,
         keys: tuple[Key, ...] = (),
         headers: tuple[tuple[bytes, bytes], ...] = (),
         until_ms: tuple[int, ...] = (),
+        rendering: Rendering | None = None,
     ) -> None:
         self.keys = keys
         """Newest first."""
@@ -32,6 +35,8 @@ class Opened:
         """Beside `keys`: until when each signs, 0: without end; empty: all without end."""
         self.replaced = frozenset(name.lower() for name, _ in headers)
         """Names, in small letters, that the webhook sets itself."""
+        self.rendering = rendering
+        """Its templates; None where it has none, which then cost nothing."""
 
     def __repr__(self) -> str:
         return f"Opened({len(self.keys)} keys, {len(self.headers)} headers, masked)"
@@ -54,7 +59,22 @@ def open_webhook(webhook: Webhook, keys: Keys) -> Opened:
     last = {header.name.lower(): _open_header(header, webhook, keys) for header in webhook.headers}
     opened = _open_secrets(webhook, keys)
     until_ms = (*webhook.secrets_until_ms, *(0 for _ in opened))[: len(opened)]
-    return Opened(opened, tuple(last.values()), until_ms)
+    headers = tuple(last.values())
+    return Opened(opened, headers, until_ms, rendering_of(webhook, headers))
+
+
+def rendering_of(webhook: Webhook, headers: tuple[tuple[bytes, bytes], ...]) -> Rendering | None:
+    """The webhook's templates, None where it has none. Raises UnsendableError.
+
+    `headers`: in clear.
+    """
+    if webhook.template is None and not webhook.dynamic:
+        return None
+    private = frozenset(header.name.lower() for header in webhook.headers if header.private)
+    try:
+        return Rendering(webhook, headers, private)
+    except TemplateError as error:
+        raise UnsendableError(str(error)) from None
 
 
 def _open_secrets(webhook: Webhook, keys: Keys) -> tuple[Key, ...]:

@@ -35,6 +35,9 @@ SUCCEEDED_BY: frozenset[Result] = frozenset({"retrying", "deferred", "rekeyed"})
 """Results that are followed by one more turn of the same delivery."""
 UNSETTLED: frozenset[Result] = frozenset({"superseded", "conflict"})
 
+BY_HAND = "by_hand"
+"""Why a delivery was cancelled that a person took back."""
+
 WebhookState = Literal["active", "paused", "disabled", "unverified", "deleted"]
 UnknownTypes = Literal["accept", "refuse", "register"]
 Role = Literal["producer", "viewer", "editor", "admin"]
@@ -138,6 +141,8 @@ class Header(Struct, frozen=True, kw_only=True):
     private: bool = False
     owner: str | None = None
     """Id of the integration it is inherited from and sealed for; None: the webhook's own."""
+    dynamic: bool = False
+    """Whether the value, sealed or not, is a template (M6)."""
 
 
 class Webhook(Struct, frozen=True, kw_only=True):

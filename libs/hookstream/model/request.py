@@ -6,8 +6,10 @@ from functools import lru_cache
 import msgspec
 from msgspec import Struct
 
+from hookstream.model.escape import loaded
 from hookstream.model.opened import Opened
 from hookstream.model.records import Delivery, Event, Webhook
+from hookstream.model.rendering import RenderedRequest, Rendering
 from hookstream.model.signing import signature
 
 USER_AGENT = b"Hookstream/0.1.0"
@@ -22,6 +24,9 @@ class OutgoingRequest(Struct, frozen=True, kw_only=True):
     url: str
     headers: RawHeaders
     body: bytes
+    uses_transaction_id: bool = False
+    """Whether the delivery's id was rendered into URL, a header or the body of this very request,
+    as `WebhookRequest.TransactionalId` (M6)."""
 
     def __repr__(self) -> str:
         return f"OutgoingRequest({self.method}, {len(self.headers)} headers, masked)"
@@ -33,21 +38,37 @@ def request(
     opened: Opened,
     now_ms: int,
     traceparent: bytes | None = None,
+    link: str | None = None,
 ) -> OutgoingRequest:
-    """The request of one attempt, signed at `now_ms`. A GET has no body, and is signed as such."""
-    event = delivery.event
-    body = b"" if webhook.method == "GET" else render(webhook.policy.envelope, event)
+    """The request of one attempt, signed at `now_ms`. A GET has no body, and is signed as such.
+
+    `link`: by which the receiver may close the delivery later. Raises `TemplateError`.
+    """
+    event, url, own, body, uses = delivery.event, webhook.url, opened.headers, None, False
+    if opened.rendering is not None:
+        made = _rendered(opened.rendering, webhook, delivery, link)
+        url, own, body = made.url, made.headers, made.body
+        uses = made.uses_transaction_id or _is_in(delivery.id, made)
+    if webhook.method == "GET":
+        body = b""
+    elif body is None:
+        body = render(webhook.policy.envelope, event, webhook.properties, link)
     headers = _headers(webhook, opened, event.id.encode(), now_ms, body)
+    headers.extend(own)
     if traceparent is not None and webhook.send_traceparent:
         headers.append((b"traceparent", traceparent))
-    return OutgoingRequest(method=webhook.method, url=webhook.url, headers=headers, body=body)
+    return OutgoingRequest(
+        method=webhook.method, url=url, headers=headers, body=body, uses_transaction_id=uses
+    )
 
 
-def render(envelope: str, event: Event) -> bytes:
+def render(
+    envelope: str, event: Event, properties: bytes | None = None, link: str | None = None
+) -> bytes:
     """The body. The event's data is spliced in byte for byte: 1.10 stays 1.10 (W4).
 
-    An event without data is a verification and has just type, id and created_at, whatever the
-    envelope (W3).
+    `properties`, a JSON object, and `link` are for the envelope `linked` alone (P1, P8). An event
+    without data is a verification and has just type, id and created_at, whatever the envelope (W3).
     """
     created_at = iso(event.created_at_ms)
     if not event.data:
@@ -55,12 +76,54 @@ def render(envelope: str, event: Event) -> bytes:
         return b'{"type":%b,"id":%b,"created_at":"%b"}' % names
     if envelope == "data":
         return event.data
+    if envelope == "linked":
+        return _linked(event.data, properties, link)
     if envelope == "standard":
         head = b'{"type":%b,"timestamp":"%b","data":' % (_quoted(event.type), created_at)
         return b"%b%b}" % (head, event.data)
     names = _quoted(event.id), _quoted(event.type), created_at
     head = b'{"id":%b,"type":%b,"created_at":"%b","workspace_id":' % names
     return b'%b%b,"data":%b}' % (head, _quoted(event.workspace), event.data)
+
+
+def _linked(data: bytes, properties: bytes | None, link: str | None) -> bytes:
+    parts = [b'{"data":', data]
+    if properties and properties != b"{}":
+        parts += [b',"custom_properties":', properties]
+    if link is not None:
+        parts += [b',"meta":{"link":', msgspec.json.encode(link), b"}"]
+    return b"".join([*parts, b"}"])
+
+
+def _rendered(
+    rendering: Rendering, webhook: Webhook, delivery: Delivery, link: str | None
+) -> RenderedRequest:
+    event = delivery.event
+    data = loaded(event.data) if event.data else None
+    own: dict[str, object] = {
+        "event": {
+            "id": event.id,
+            "type": event.type,
+            "created_at": iso(event.created_at_ms).decode(),
+            "source": event.source,
+            "subject": event.subject,
+            "workspace_id": event.workspace,
+            "data": data,
+        },
+        "properties": rendering.properties,
+        "webhook": {"name": webhook.name},
+        "WebhookRequest": {"TransactionalId": delivery.id, "Link": link},
+    }
+    values = {**data, **own} if isinstance(data, dict) else own
+    # What verifies a webhook has no data to render a body of, and has its own form (W3).
+    return rendering.render(values, with_body=webhook.method != "GET" and bool(event.data))
+
+
+def _is_in(id_: str, made: RenderedRequest) -> bool:
+    """Whether the id stands there, by way of an `assign` or a `capture` too."""
+    raw = id_.encode()
+    in_headers = any(raw in value for _, value in made.headers)
+    return id_ in made.url or in_headers or (made.body is not None and raw in made.body)
 
 
 def iso(at_ms: int) -> bytes:
@@ -84,7 +147,6 @@ def _headers(
         headers.append((b"content-type", webhook.content_type.encode()))
     if b"user-agent" not in replaced:
         headers.append((b"user-agent", USER_AGENT))
-    headers.extend(opened.headers)
     return headers
 
 
