@@ -1,10 +1,12 @@
-"""The HTTP application: two paths, and problem+json for every other."""
+"""The HTTP application: events and callbacks in, and problem+json for every other path."""
 
 import json
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hookstream.model.callback import PATH
+from services.ingest.callbacks_to_outcomes import CallbacksToOutcomes
 from services.ingest.problems import Problem
 from services.ingest.requests_to_events import MANY, ONE, Answer, Endpoint, RequestsToEvents
 
@@ -12,10 +14,12 @@ from services.ingest.requests_to_events import MANY, ONE, Answer, Endpoint, Requ
 class App:
     """The application, and how many requests it has refused."""
 
-    def __init__(self, requests: RequestsToEvents) -> None:
-        self._endpoints = [Endpoint(requests.one), Endpoint(requests.many)]
-        one, many = self._endpoints
-        routes = [Route(ONE, one), Route(MANY, many)]
+    def __init__(self, requests: RequestsToEvents, callbacks: CallbacksToOutcomes) -> None:
+        self.callbacks = callbacks
+        one, many = Endpoint(requests.one), Endpoint(requests.many)
+        close = Endpoint(callbacks.close, hint='POST {"status": "done"} closes the delivery')
+        self._endpoints = [one, many, close]
+        routes = [Route(ONE, one), Route(MANY, many), Route(PATH + "{token}", close)]
         nothing = Endpoint(_nothing, method="")
         self._router: ASGIApp = Router(routes, redirect_slashes=False, default=nothing)
 

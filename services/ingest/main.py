@@ -5,12 +5,14 @@ import logging
 import socket
 
 from hookstream.process.run import Context
+from hookstream.process.sealing import SealSettings
 from hookstream.process.streaming import Streaming
 from hookstream.process.telemetry import TelemetrySettings
 from hookstream.stream.settings import KafkaSettings
 from services.ingest import metrics
 from services.ingest.app import App
 from services.ingest.body import Bodies
+from services.ingest.callbacks_to_outcomes import CallbacksToOutcomes
 from services.ingest.catching_up import CatchingUp
 from services.ingest.door import Door
 from services.ingest.keys import Keys
@@ -19,7 +21,7 @@ from services.ingest.requests_to_events import RequestsToEvents
 from services.ingest.serving import BACKLOG, Server, bound, config
 from services.ingest.settings import KIB, IngestSettings
 
-SETTINGS = (KafkaSettings, IngestSettings)
+SETTINGS = (KafkaSettings, SealSettings, IngestSettings)
 """The groups it reads."""
 
 _SERVER = "server"
@@ -47,6 +49,7 @@ class Ingest:
         self._settings, self._streaming = settings, streaming
         self._table, self._health = streaming.table, context.health
         ratio = context.environment.read(TelemetrySettings).sample_ratio
+        self._keys = context.environment.read(SealSettings).parsed()
         codec, waiting = self._table.codec, settings.max_waiting
         self._publisher = Publisher(streaming.writer, codec, waiting, ratio)
 
@@ -71,15 +74,18 @@ class Ingest:
     def _app(self) -> App:
         known, settings = self._table.config, self._settings
         catching_up = CatchingUp(lambda: self._table.catch_up(_CATCH_UP_S))
+        bodies = Bodies(settings.max_held_mb * KIB * KIB, settings.body_timeout_s)
+        writer, waiting = self._streaming.writer, settings.max_waiting
         return App(
             RequestsToEvents(
                 settings,
                 Keys(known, catching_up),
-                Bodies(settings.max_held_mb * KIB * KIB, settings.body_timeout_s),
+                bodies,
                 Door(known, settings.max_data_bytes),
                 catching_up,
                 self._publisher,
-            )
+            ),
+            CallbacksToOutcomes(self._keys, self._table, writer, bodies, waiting),
         )
 
     async def _watch(self) -> None:

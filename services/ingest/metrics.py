@@ -19,10 +19,14 @@ def observe(app: App, publisher: Publisher) -> None:
     def refused(_: CallbackOptions) -> Iterable[Observation]:
         yield Observation(app.refused)
 
+    def closed(_: CallbackOptions) -> Iterable[Observation]:
+        yield Observation(app.callbacks.closed)
+
     def waiting(_: CallbackOptions) -> Iterable[Observation]:
         yield Observation(len(publisher))
 
     meter = metrics.get_meter("hookstream.ingest")
     meter.create_observable_counter("hookstream.ingest.events", [events])
     meter.create_observable_counter("hookstream.ingest.refused", [refused])
+    meter.create_observable_counter("hookstream.ingest.callbacks", [closed])
     meter.create_observable_gauge("hookstream.ingest.waiting", [waiting])

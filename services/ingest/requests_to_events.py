@@ -23,6 +23,7 @@ from services.ingest.settings import KIB, IngestSettings
 ENVELOPE = 16 * KIB
 """What a request may have around the `data` of its event."""
 ONE, MANY = "/v1/events", "/v1/events/batch"
+PUBLISH = "POST publishes; what was published is listed by GET /v1/log/events"
 _ATTRIBUTES = {
     f"POST {path}": {"http.request.method": "POST", "http.route": path} for path in (ONE, MANY)
 }
@@ -37,10 +38,11 @@ logger = logging.getLogger(__name__)
 class Endpoint:
     """One path as an ASGI application without any middleware: it is hot."""
 
-    def __init__(self, handler: Handler, method: str = "POST") -> None:
-        """`method`: the only one that is taken; empty for any."""
+    def __init__(self, handler: Handler, method: str = "POST", hint: str = PUBLISH) -> None:
+        """`method`: the only one that is taken; empty for any. `hint`: what it does."""
         self._handler = handler
         self._method = method
+        self._hint = hint
         self.refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +61,7 @@ class Endpoint:
 
     async def _handled(self, scope: Scope, receive: Receive) -> Answer:
         if self._method and scope["method"] != self._method:
-            raise _not_allowed(scope["method"])
+            raise _not_allowed(scope["method"], self._hint)
         try:
             return await self._handler(scope, receive)
         except (Problem, Gone):
@@ -129,7 +131,6 @@ def _server_span(name: str, trace: bytes | None) -> tracing.Span:
     return tracing.span(name, tracing.SERVER, trace, attributes=_ATTRIBUTES[name])
 
 
-def _not_allowed(method: str) -> Problem:
-    hint = "POST publishes; what was published is listed by GET /v1/log/events"
+def _not_allowed(method: str, hint: str) -> Problem:
     detail = f"{method[:20]} is not for this path"
     return Problem(405, "method_not_allowed", detail, hint=hint, headers=((b"allow", b"POST"),))

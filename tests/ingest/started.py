@@ -14,6 +14,9 @@ from hookstream.embedded.ports import HOST, free_port
 from hookstream.stream.settings import KafkaSettings
 from tests.fixtures.kafka import wait_until
 
+SEALING = bytes(32)
+"""The sealing key of every ingest that is started here."""
+
 
 class Started:
     """A running ingest: where it is, and a client that has the workspace's key."""
@@ -48,6 +51,7 @@ def started(kafka: KafkaSettings, ready: bool = True, **settings: str) -> Iterat
         "KAFKA_TOPIC_PREFIX": kafka.topic_prefix,
         "KAFKA_GROUP_PREFIX": kafka.group_prefix,
         "INGEST_PORT": str(port),
+        "SEAL_KEYS": SEALING.hex(),
         "PROCESS_HEALTH_PORT": str(health_port),
         **settings,
     }

@@ -14,6 +14,7 @@ from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import EVENTS
 from tests.fixtures.kafka import prepared, put, read_all, wait_until
 from tests.ingest.started import started
+from tests.ingest.test_callbacks import a_callback, link
 from tests.system.bad_events import key, secret_of
 
 Answers = list[tuple[str, int, float]]
@@ -70,11 +71,15 @@ def test_an_event_whose_fate_is_unknown_is_told_with_its_id_and_repeated_once(
         batch = client.post("/v1/events/batch", content=b"[%b,%b]" % (EVENT, EVENT))
         assert batch.status_code == 503
         assert [one["status"] for one in batch.json()["events"]] == [503, 503]
+        callback = link(a_callback())
+        closing = client.post(callback, json={"status": "done"})
+        assert (closing.status_code, closing.json()["code"]) == (503, "unknown")
         stranger = {"Authorization": "Bearer hk_unknown"}
         assert client.post("/v1/events", content=EVENT, headers=stranger).status_code == 503
         own_broker.start()
         again = {"id": told["id"], "type": "a", "data": 1}
         wait_until(lambda: client.post("/v1/events", json=again).status_code == 202, 30)
+        assert client.post(callback, json={"status": "done"}).status_code == 200
     assert told["id"] in {s.value.id for s in read_all(kafka, EVENTS) if isinstance(s.value, Event)}
 
 

@@ -114,6 +114,7 @@ class Uses(NamedTuple):
 RETRIES = {topics.RETRY, *topics.TIERS}
 USES = {
     "requests_to_events": Uses(set(), {topics.EVENTS}),
+    "callbacks_to_outcomes": Uses(set(), {topics.OUTCOMES}),
     "events_to_deliveries": Uses({topics.EVENTS}, {topics.DELIVERIES}),
     "deliveries_to_outcomes": Uses(
         {topics.DELIVERIES}, {topics.OUTCOMES, topics.RETRY, topics.DELIVERIES}
@@ -127,7 +128,14 @@ USES = {
     ),
 }
 """As the design says. Beside these all services read config, and write notes to it, and dead."""
-WORDS = {"tiers": RETRIES, "requests": set(), "outbox": set(), "views": set(), "topics": None}
+WORDS = {
+    "tiers": RETRIES,
+    "requests": set(),
+    "callbacks": set(),
+    "outbox": set(),
+    "views": set(),
+    "topics": None,
+}
 """Names in file names that are no topic's; None: any topic."""
 NAMES = {name: getattr(topics, name) for name in dir(topics) if name.isupper()}
 

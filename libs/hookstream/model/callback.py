@@ -17,7 +17,6 @@ from hookstream.model.seal import Keys, SealedError
 PATH = "/v1/callbacks/"
 REASON = "callback"
 """`reason` of an outcome that a callback wrote."""
-MAX_TOKEN = 8_192
 _PLACE = "callback"
 """No place of a secret is called so (`seal.place_of`): nothing sealed elsewhere opens here."""
 _MAX_KEY = 128

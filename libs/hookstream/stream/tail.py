@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from hookstream.model.records import Attempt, Result
+from hookstream.model.records import Attempt, Outcome, Result
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.settled import RING, Settlement
 from hookstream.stream.topics import OUTCOMES
@@ -57,6 +57,11 @@ def settlement_headers(delivery: str, settlement: Settlement) -> Headers:
         )
         headers.append(("next", msgspec.json.encode(after)))
     return headers
+
+
+def closing_headers(outcome: Outcome) -> Headers:
+    """The headers of an outcome without a turn: it settles none, it ends its delivery."""
+    return [("delivery", outcome.delivery.encode()), ("result", outcome.result.encode())]
 
 
 def settlement_of(headers: Mapping[str, bytes]) -> tuple[str, Settlement]:
