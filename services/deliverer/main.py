@@ -1,6 +1,7 @@
 """deliverer: starts its loop and ends it."""
 
 import asyncio
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -9,6 +10,7 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from hookstream.model.records import Attempt, Delivery, Outcome
+from hookstream.model.seal import NONCE
 from hookstream.process.logs import Logs
 from hookstream.process.run import Context
 from hookstream.process.sealing import SealSettings
@@ -21,6 +23,7 @@ from services.deliverer.connections import Connections
 from services.deliverer.deliveries_to_outcomes import Deliverer
 from services.deliverer.egress import Egress
 from services.deliverer.lanes import Lanes
+from services.deliverer.links import Links
 from services.deliverer.request_of import RequestOf
 from services.deliverer.send import Sender
 from services.deliverer.settings import DelivererSettings, EgressSettings
@@ -78,7 +81,8 @@ def _deliverer(
     streaming: Streaming, context: Context, sender: Sender, reached: Callable[[str], None]
 ) -> Deliverer:
     read, table = context.environment.read, streaming.table
-    settings = read(DelivererSettings)
+    settings, keys = read(DelivererSettings), read(SealSettings).parsed()
+    links = Links(keys, settings.public_url, lambda: secrets.token_bytes(NONCE))
     settler = Settler(
         streaming.writer,
         table.codec,
@@ -91,7 +95,7 @@ def _deliverer(
         lanes=Lanes(settings.slots, settings.waiting_mb * 1024 * 1024),
         sender=sender,
         webhooks=Webhooks(table),
-        request_of=RequestOf(read(SealSettings).parsed()),
+        request_of=RequestOf(keys, links.of),
         settler=settler,
         read_tail=lambda log_from: read_tail(streaming.kafka, log_from),
         clock_ms=clock_ms,
