@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from hookstream.model.ids import payload_hash
-from hookstream.model.records import Delivery
+from hookstream.model.records import BY_HAND, Attempt, Delivery
 from hookstream.model.request import OutgoingRequest
 from hookstream.model.schedule import last_moment_ms
 from hookstream.stream.loop import Handler
@@ -158,11 +158,13 @@ class Deliverer(Handler):
         webhook = self._webhooks.get(passage.delivery.webhook)
         if webhook is None:
             self._end(passage, without_request(Cancel(), now_ms))
+            return
+        passage.enter(webhook)
+        if self._webhooks.is_cancelled(passage.delivery.id):
+            self._end(passage, without_request(Cancel(BY_HAND), now_ms))
         elif now_ms > last_moment_ms(webhook.policy.schedule, passage.delivery):
-            passage.webhook = webhook
             self._end(passage, Ending(result="failed", reason="expired"))
         else:
-            passage.enter(webhook)
             self._follow(passage, self._lanes.submit(passage.turn, now_ms))
 
     def _follow(self, passage: Passage, plan: Plan) -> None:
@@ -183,9 +185,7 @@ class Deliverer(Handler):
             outgoing = self._request_of(webhook, delivery, self._clock_ms(), traceparent)
             answer = await self._answer(outgoing, webhook.policy.deadline_ms)
         except Unsendable as error:
-            self._follow_all(self._lanes.finished(passage.turn, None, self._clock_ms()))
-            detail = str(error)
-            self._end(passage, Ending(result="failed", reason="unsendable", error_detail=detail))
+            self._unsendable(passage, str(error))
             return
         now_ms = self._clock_ms()
         passage.end_request(answer.status, answer.error)
@@ -193,6 +193,16 @@ class Deliverer(Handler):
         self._follow_all(self._lanes.finished(passage.turn, answer, now_ms))
         verdict = judge(webhook.policy, delivery, answer, now_ms)
         self._end(passage, after_answer(webhook, answer, verdict))
+
+    def _unsendable(self, passage: Passage, why: str) -> None:
+        """The delivery has failed alone. It counts as an attempt, so that the log tells why."""
+        now_ms = self._clock_ms()
+        passage.end_request(None, "invalid_request")
+        passage.task = None
+        self._follow_all(self._lanes.finished(passage.turn, None, now_ms))
+        attempt = Attempt(started_at_ms=now_ms, duration_ms=0, error="invalid_request")
+        ending = Ending(result="failed", reason="unsendable", attempt=attempt, error_detail=why)
+        self._end(passage, ending)
 
     async def _answer(self, outgoing: OutgoingRequest, deadline_ms: int) -> Answer:
         """Having no socket left is this machine's fault and no attempt: wait, and send then."""

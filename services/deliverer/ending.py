@@ -76,8 +76,8 @@ def without_request(plan: Defer | Park | Cancel | Rekey, now_ms: int) -> Ending:
             return Ending(result="parked", reason="webhook_not_active")
         case Rekey(lane=lane):
             return Ending(result="rekeyed", reason=lane, next_due_at_ms=now_ms)
-        case Cancel():
-            return Ending(result="cancelled", reason="webhook_deleted")
+        case Cancel(why=why):
+            return Ending(result="cancelled", reason=why)
 
 
 def settlement(delivery: Delivery, ending: Ending, hash_: str, source: int) -> Settlement:

@@ -20,6 +20,11 @@ class Webhooks:
     def get(self, webhook: str) -> Webhook | None:
         return self._table.config.webhooks.get(webhook)
 
+    def is_cancelled(self, delivery: str) -> bool:
+        """Whether a person cancelled this delivery: none of its turns is sent any more."""
+        cancelled = self._table.config.cancelled
+        return bool(cancelled) and delivery in cancelled
+
     def is_behind(self, delivery: Delivery) -> bool:
         """Whether the table is older than the delivery: then it must be read before judging."""
         known = self.get(delivery.webhook)

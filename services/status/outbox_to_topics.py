@@ -16,7 +16,7 @@ from msgspec import Struct
 from hookstream.model.ids import payload_hash
 from hookstream.model.records import Delivery, Outcome
 from hookstream.store import outbox
-from hookstream.store.current import current, versions
+from hookstream.store.current import current, ends, versions
 from hookstream.store.outbox import Holder
 from hookstream.store.pool import UNAVAILABLE
 from hookstream.stream.deliveries import delivery_headers
@@ -92,7 +92,9 @@ class OutboxToTopics:
             waiting = {row.key for row in outbox.oldest(holder.connection, _PAGE * 20)}
         self._table.catch_up()
         there = {key: _version(r) for key, r in list(self._table.config.records.items())}
-        higher = [k for k, v in there.items() if v is not None and v > valid.get(k, 0)]
+        higher = [
+            k for k, v in there.items() if v is not None and v > valid.get(k, 0) and not ends(k)
+        ]
         self._behind = bool(higher)
         self._told(RESTORE if higher else None)
         if higher:
@@ -108,9 +110,12 @@ class OutboxToTopics:
             return
         with holder.connection.cursor() as cursor:
             found = [(key, current(cursor, key)) for key in wanted]
-        self._send(holder, [(CONFIG, key, r, None) for key, r in found if r is not None])
+        there = [(CONFIG, key, r, None) for key, r in found if r is not None or ends(key)]
+        self._send(holder, there)
 
-    def _send(self, holder: Holder, records: Sequence[tuple[str, str, Struct, str | None]]) -> None:
+    def _send(
+        self, holder: Holder, records: Sequence[tuple[str, str, Struct | None, str | None]]
+    ) -> None:
         """Return once the broker has all of them, in the order given. The session stays alive."""
         left, done = len(records), threading.Event()
 
@@ -131,11 +136,12 @@ class OutboxToTopics:
         self,
         topic: str,
         key: str,
-        record: Struct,
+        record: Struct | None,
         traceparent: str | None,
         acked: Callable[[Ack], None],
     ) -> None:
-        value, raw_key = self._table.codec.encode(record), key.encode()
+        value = None if record is None else self._table.codec.encode(record)
+        raw_key = key.encode()
         partition = partition_of(raw_key, partitions(self._table, topic))
         headers = headers_of(record)
         if traceparent:
@@ -150,7 +156,7 @@ class OutboxToTopics:
                 time.sleep(0.01)
 
 
-def headers_of(record: Struct) -> Headers:
+def headers_of(record: Struct | None) -> Headers:
     """What readers of deliveries and of the tail of outcomes want to know without decoding."""
     if isinstance(record, Delivery):
         return delivery_headers(record, payload_hash(record.event), None)

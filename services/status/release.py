@@ -1,16 +1,39 @@
 """What becomes of a parked delivery: pure records (once.md 22)."""
 
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
 from hookstream.model.deliveries import first_turn
 from hookstream.model.ids import released_id
-from hookstream.model.records import Delivery, Event, Outcome, Result, Webhook
+from hookstream.model.records import Attempt, Delivery, Event, Outcome, Result, Webhook
 from hookstream.model.shards import lane_for
 from hookstream.store.parked import Parked
 
 
-def released(parked: Parked, event: Event, webhook: Webhook, now_ms: int) -> Delivery:
-    """The new delivery of the event; releasing twice is the same delivery."""
-    id_ = released_id(parked.delivery)
-    return first_turn("release", id_, webhook, event, now_ms, "released")
+def released(
+    parked: Parked, event: Event, webhook: Webhook, made: tuple[Attempt, ...], now_ms: int
+) -> Delivery:
+    """The new delivery of the event; releasing twice is the same delivery.
+
+    It goes on after the requests that were `made`, as if the time it waited had not passed: a
+    schedule's window stood still meanwhile.
+    """
+    id_, waited_ms = released_id(parked.delivery), max(0, now_ms - parked.parked_at_ms)
+    before = tuple(replace(each, started_at_ms=each.started_at_ms + waited_ms) for each in made)
+    return replace(first_turn("release", id_, webhook, event, now_ms, "released"), attempts=before)
+
+
+def chains(parked: Sequence[str], released_before: Sequence[str]) -> dict[str, list[str]]:
+    """For each parked delivery itself and those it was released for, the first one first."""
+    parents = {released_id(delivery): delivery for delivery in released_before}
+    found = {}
+    for last in parked:
+        chain = [last]
+        while chain[0] in parents:
+            chain.insert(0, parents[chain[0]])
+        found[last] = chain
+    return found
 
 
 def ended(parked: Parked, webhook: Webhook, result: Result, reason: str, now_ms: int) -> Outcome:

@@ -1,13 +1,13 @@
 """Outcomes into `attempts`: one row a request."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import NamedTuple
 
 import msgspec
 from psycopg import sql
 
-from hookstream.model.records import UNSETTLED, Outcome
+from hookstream.model.records import UNSETTLED, Attempt, Outcome
 from hookstream.store.copy import Target
 from hookstream.store.logged import Logged, day_of, text, text_or_none
 from hookstream.store.pool import Cursor
@@ -98,6 +98,24 @@ def _row_of(logged: Logged[Outcome]) -> AttemptRow:
         response.truncated if response else False,
         outcome.trace_id or trace_id,
     )
+
+
+def made(cursor: Cursor, deliveries: Collection[str]) -> dict[str, tuple[Attempt, ...]]:
+    """The requests of these deliveries in short, one a turn, as a delivery carries them."""
+    found = cursor.execute(
+        "SELECT DISTINCT ON (delivery, turn) delivery, started_at_ms, duration_ms, status, error"
+        " FROM attempts WHERE delivery = ANY(%s)"
+        " ORDER BY delivery, turn, log_partition, log_offset",
+        (list(deliveries),),
+    )
+    by_delivery: dict[str, tuple[Attempt, ...]] = {}
+    for delivery, *told in found:
+        attempt = Attempt(**dict(zip(_SHORT, told, strict=True)))
+        by_delivery[delivery] = (*by_delivery.get(delivery, ()), attempt)
+    return by_delivery
+
+
+_SHORT = ("started_at_ms", "duration_ms", "status", "error")
 
 
 def write(cursor: Cursor, rows: Sequence[AttemptRow], *, new: bool) -> None:

@@ -42,6 +42,10 @@ class Change:
         """Publish `record` once this commits."""
         self.outbox.append(outbox.put(self.cursor, topic, key, record, self.traceparent))
 
+    def tell_many(self, topic: outbox.Topic, keyed: Iterable[tuple[str, Struct | None]]) -> None:
+        """The same for many records that nobody waits for; None is a tombstone."""
+        outbox.put_many(self.cursor, topic, keyed)
+
     def configure(self, record: Configured) -> bytes:
         """Publish a configuration record; its bytes, to be kept beside the row."""
         self.tell("config", key_of(record), record)

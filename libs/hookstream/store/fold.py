@@ -12,6 +12,8 @@ from typing import NamedTuple
 from hookstream.model.records import UNSETTLED, Outcome
 from hookstream.store.logged import Logged, day_of, text, text_or_none
 
+_ABOVE = 1 << 30
+"""Of a record without a turn that closes nothing: it stands above every turn."""
 Order = tuple[bool, int, int, int, int]
 
 
@@ -43,13 +45,19 @@ class DeliveryRow(NamedTuple):
 
 
 def closes(outcome: Outcome) -> bool:
-    """Whether nothing later can change the end: a success, or a record without a turn."""
-    return outcome.turn is None or outcome.result == "succeeded"
+    """Whether nothing later can change the end: a success, or what a callback said.
+
+    A cancellation stands above every turn, but a request that was under way then may yet succeed:
+    in whichever order the two are read, the receiver has it.
+    """
+    if outcome.turn is None:
+        return outcome.result != "cancelled"
+    return outcome.result == "succeeded"
 
 
 def order(row: DeliveryRow) -> Order:
     """Of two outcomes of a delivery the smaller one decides."""
-    turn = 0 if row.closing or row.turn is None else -row.turn
+    turn = 0 if row.closing else -(_ABOVE if row.turn is None else row.turn)
     return (not row.closing, turn, row.log_at_ms, row.log_partition, row.log_offset)
 
 

@@ -1,6 +1,6 @@
 """Deliveries that wait for a paused or disabled webhook (once.md 22)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 
 import msgspec
@@ -9,11 +9,14 @@ from psycopg.rows import class_row
 
 from hookstream.model.records import Event, Kind, Webhook
 from hookstream.store.fold import DeliveryRow
-from hookstream.store.pool import Cursor
+from hookstream.store.pool import Cursor, Pool
 
-_COLUMNS = "webhook, logged_at_ms, delivery, workspace, event, event_type, subject, kind, reason"
+_COLUMNS = (
+    "webhook, logged_at_ms, delivery, workspace, event, event_type, subject, kind, reason,"
+    " parked_at_ms"
+)
 _PUT = f"""
-INSERT INTO parked ({_COLUMNS}, parked_at_ms)
+INSERT INTO parked ({_COLUMNS})
 SELECT webhook, logged_at_ms, id, workspace, event, event_type, subject, kind, reason, ended_at_ms
 FROM deliveries WHERE id = ANY(%s) AND day = ANY(%s) AND state = 'parked'
 ON CONFLICT (webhook, logged_at_ms, delivery) DO UPDATE
@@ -24,7 +27,7 @@ DELETE FROM parked USING deliveries AS d
 WHERE d.id = ANY(%s) AND d.day = ANY(%s) AND d.state <> 'parked' AND parked.delivery = d.id
     AND parked.webhook = d.webhook AND parked.logged_at_ms = d.logged_at_ms
 """
-_WEBHOOKS = """
+_WAITED_FOR = """
 WITH RECURSIVE waiting AS (
     (SELECT webhook FROM parked ORDER BY webhook LIMIT 1)
     UNION ALL
@@ -32,9 +35,24 @@ WITH RECURSIVE waiting AS (
             ORDER BY p.webhook LIMIT 1)
     FROM waiting WHERE waiting.webhook IS NOT NULL
 )
-SELECT w.record FROM waiting JOIN webhooks AS w ON w.id = waiting.webhook WHERE w.state = %s
 """
 """One look into the index for each webhook that has any, however many wait for it."""
+_TO_DO = (
+    _WAITED_FOR
+    + """
+SELECT w.record, w.discard_till_ms FROM waiting JOIN webhooks AS w ON w.id = waiting.webhook
+WHERE w.state IN ('active', 'deleted') OR w.discard_till_ms IS NOT NULL
+"""
+)
+_CROWDED = (
+    _WAITED_FOR
+    + """
+SELECT webhook FROM waiting WHERE EXISTS
+    (SELECT FROM parked AS p WHERE p.webhook = waiting.webhook OFFSET %s LIMIT 1)
+"""
+)
+COUNTED = 10_000
+"""What waits for a webhook is counted up to here."""
 
 
 class Parked(Struct, frozen=True, kw_only=True):
@@ -49,6 +67,7 @@ class Parked(Struct, frozen=True, kw_only=True):
     subject: str | None
     kind: Kind
     reason: str | None
+    parked_at_ms: int
 
 
 def follow(cursor: Cursor, rows: Sequence[DeliveryRow], *, new: bool) -> None:
@@ -68,10 +87,50 @@ def _keys(rows: Iterable[DeliveryRow]) -> tuple[list[str], list[date]]:
     return [row.id for row in rows], sorted({row.day for row in rows})
 
 
-def waiting_webhooks(cursor: Cursor, state: str) -> list[Webhook]:
-    """The webhooks in this state that something waits for."""
-    found = cursor.execute(_WEBHOOKS, (state,)).fetchall()
-    return [msgspec.msgpack.decode(raw, type=Webhook) for (raw,) in found]
+class ToDo(Struct, frozen=True):
+    """A webhook with parked deliveries that may go, or must end."""
+
+    webhook: Webhook
+    discard_till_ms: int | None
+    """What was parked till then is given up, also what is read of later."""
+
+
+def to_do(cursor: Cursor) -> list[ToDo]:
+    """The webhooks with something to release, to discard, or to end because they were deleted."""
+    found = cursor.execute(_TO_DO).fetchall()
+    return [ToDo(msgspec.msgpack.decode(raw, type=Webhook), till) for raw, till in found]
+
+
+def crowded(cursor: Cursor, most: int) -> list[str]:
+    """The webhooks that more than `most` deliveries wait for."""
+    if cursor.execute("SELECT FROM parked OFFSET %s LIMIT 1", (most,)).fetchone() is None:
+        return []
+    return [webhook for (webhook,) in cursor.execute(_CROWDED, (most,))]
+
+
+def counts(pool: Pool, webhooks: Collection[str]) -> dict[str, int]:
+    """How many wait for each of these webhooks, counted up to `COUNTED`."""
+    with pool.connection() as connection, connection.cursor() as cursor:
+        return counts_in(cursor, webhooks)
+
+
+def counts_in(cursor: Cursor, webhooks: Collection[str]) -> dict[str, int]:
+    """The same within a transaction."""
+    found = cursor.execute(
+        "SELECT id, (SELECT count(*) FROM"
+        " (SELECT FROM parked WHERE webhook = asked.id LIMIT %s) AS some)"
+        " FROM unnest(%s::text[]) AS asked (id)",
+        (COUNTED, list(webhooks)),
+    )
+    return {webhook: int(count) for webhook, count in found}
+
+
+def discard(cursor: Cursor, webhook: str, till_ms: int) -> None:
+    """Give up what was parked for a webhook till then; status ends it, page by page."""
+    cursor.execute(
+        "UPDATE webhooks SET discard_till_ms = greatest(discard_till_ms, %s) WHERE id = %s",
+        (till_ms, webhook),
+    )
 
 
 def take(cursor: Cursor, webhook: str, limit: int) -> list[Parked]:
@@ -79,26 +138,52 @@ def take(cursor: Cursor, webhook: str, limit: int) -> list[Parked]:
     return _take(cursor, "webhook = %s ORDER BY logged_at_ms, delivery LIMIT %s", (webhook, limit))
 
 
-def take_with_event(cursor: Cursor, webhook: str, limit: int) -> list[tuple[Parked, Event]]:
-    """The same, but only those whose event the log has, each with it."""
+def take_one(cursor: Cursor, webhook: str, delivery: str, logged_at_ms: int) -> Parked | None:
+    """Take one off; None where it does not wait any more."""
+    which = "webhook = %s AND logged_at_ms = %s AND delivery = %s"
+    found = _take(cursor, which, (webhook, logged_at_ms, delivery))
+    return found[0] if found else None
+
+
+def take_with_event(
+    cursor: Cursor, webhook: str, limit: int, after_ms: int | None = None
+) -> list[tuple[Parked, Event]]:
+    """The oldest whose event the log has, each with it; only those parked after `after_ms`."""
     taken = _take(
         cursor,
-        "webhook = %s AND EXISTS (SELECT FROM events AS e"
+        "webhook = %s AND parked_at_ms > %s AND EXISTS (SELECT FROM events AS e"
         " WHERE e.workspace = parked.workspace AND e.id = parked.event)"
         " ORDER BY logged_at_ms, delivery LIMIT %s",
-        (webhook, limit),
+        (webhook, -1 if after_ms is None else after_ms, limit),
     )
     events = event_of(cursor, {(p.workspace, p.event) for p in taken})
     return [(p, events[p.workspace, p.event]) for p in taken]
 
 
-def take_before(cursor: Cursor, logged_at_ms: int, limit: int) -> list[Parked]:
-    """The same for those older than a time, of any webhook."""
-    return _take(cursor, "logged_at_ms < %s ORDER BY logged_at_ms LIMIT %s", (logged_at_ms, limit))
+def take_discarded(cursor: Cursor, webhook: str, till_ms: int, limit: int) -> list[Parked]:
+    """Those of a webhook that were parked no later than `till_ms`."""
+    which = "webhook = %s AND parked_at_ms <= %s ORDER BY parked_at_ms LIMIT %s"
+    return _take(cursor, which, (webhook, till_ms, limit))
+
+
+def take_beyond(cursor: Cursor, webhook: str, most: int, limit: int) -> list[Parked]:
+    """The oldest of a webhook that has more than `most`, so many as it has more."""
+    return _take(
+        cursor,
+        "webhook = %s AND (logged_at_ms, delivery) <= (SELECT p.logged_at_ms, p.delivery"
+        " FROM parked AS p WHERE p.webhook = %s ORDER BY p.logged_at_ms DESC, p.delivery DESC"
+        " OFFSET %s LIMIT 1) ORDER BY logged_at_ms, delivery LIMIT %s",
+        (webhook, webhook, most, limit),
+    )
+
+
+def take_before(cursor: Cursor, parked_at_ms: int, limit: int) -> list[Parked]:
+    """Those that were parked before a time, for any webhook."""
+    return _take(cursor, "parked_at_ms < %s ORDER BY parked_at_ms LIMIT %s", (parked_at_ms, limit))
 
 
 def take_of_day(cursor: Cursor, day: date, limit: int) -> list[Parked]:
-    """The same for those whose event goes when this day goes."""
+    """Those whose event goes when this day goes."""
     return _take(
         cursor,
         "EXISTS (SELECT FROM events AS e WHERE e.workspace = parked.workspace"

@@ -24,6 +24,7 @@ class Session:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._connection: Connection | None = None
+        self._claimed: set[int] = set()
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
@@ -44,7 +45,22 @@ class Session:
                 application_name="hookstream-views",
             )
             self._connection.execute(_SETTINGS)
+            self._claimed = set()
         return self._connection
+
+    def claim(self, lock: int) -> bool:
+        """Whether this session holds an advisory lock, as long as it lives; ask again and again.
+        A holder that stands still for 15 s loses it with its session."""
+        connection = self.connection()
+        if lock not in self._claimed:
+            connection.execute("SET idle_session_timeout = '15s'")
+            query = "SELECT pg_try_advisory_lock(%s)"
+            found = connection.execute(query, (lock,)).fetchone()
+            if found and found[0]:
+                self._claimed.add(lock)
+        else:
+            connection.execute("SELECT 1")
+        return lock in self._claimed
 
     def close(self) -> None:
         """Give the connection back; the next transaction makes another."""
