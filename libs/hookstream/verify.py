@@ -3,22 +3,30 @@
     from hookstream.verify import verify
 
     verify(request.headers, request.body, secret="whsec_…")          # Standard Webhooks
+    verify(request.headers, request.body, secret="whpk_…")           # the same by ed25519
     verify_sha256(request.headers["X-Signature"], request.body, secret="…")
 
 Always over the raw bytes of the body, before any parsing. Both raise `VerificationError`.
 """
 
 import base64
-import binascii
 import hmac
 import time
 from collections.abc import Iterable, Mapping
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 TOLERANCE_S = 300
 """How old or how far ahead a timestamp may be: what Standard Webhooks advises."""
 
 Secrets = str | bytes | Iterable[str | bytes]
 """One secret or several: while one is being replaced, either may have signed."""
+
+_MOST_SIGNATURES = 16
+"""Of one request: the rest is not looked at."""
+
+_NO_MATCH = "no signature matches: another secret, or a changed body"
 
 
 class VerificationError(Exception):
@@ -32,21 +40,28 @@ def verify(
     tolerance_s: float = TOLERANCE_S,
     now_s: float | None = None,
 ) -> None:
-    """Check a Standard Webhooks v1 signature (HMAC-SHA256 over `id.timestamp.body`).
+    """Check a Standard Webhooks signature over `id.timestamp.body`: v1 (HMAC-SHA256) or v1a.
 
-    Header names are taken in any case. A secret is `whsec_` and base64, or bytes as they are.
-    `now_s`: seconds since the epoch, the clock's by default.
+    Header names are taken in any case. A secret is `whsec_` and base64, or bytes as they are; for
+    v1a (ed25519) it is the public key, `whpk_` and base64. `now_s`: seconds since the epoch, the
+    clock's by default.
     """
+    secrets = _several(secret)
     given = {name.lower(): value for name, value in headers.items()}
     parts = [_header(given, name) for name in ("webhook-id", "webhook-timestamp")]
     _check_age(parts[1], tolerance_s, time.time() if now_s is None else now_s)
     message = f"{parts[0]}.{parts[1]}.".encode() + body
     signatures = _header(given, "webhook-signature").split(" ")
-    found = [text.removeprefix("v1,") for text in signatures if text.startswith("v1,")]
-    if not found:
-        raise VerificationError("webhook-signature has no v1 signature")
-    expected = [_base64(key, message) for key in map(_standard_key, _several(secret))]
-    _check_any(found, expected)
+    public = [key for each in secrets if (key := _public_key(each)) is not None]
+    shared = [_standard_key(each) for each in secrets if _public_key(each) is None]
+    wanted = [version for version, keys in (("v1", shared), ("v1a", public)) if keys]
+    found = {each: _of_version(signatures, each) for each in wanted}
+    if not any(found.values()):
+        raise VerificationError(f"webhook-signature has no {' or '.join(wanted)} signature")
+    by_public = _is_signed(found.get("v1a", []), public, message)
+    expected = [_base64(key, message) for key in shared]
+    if not (_is_any(found.get("v1", []), expected) or by_public):
+        raise VerificationError(_NO_MATCH)
 
 
 def verify_sha256(
@@ -63,7 +78,8 @@ def verify_sha256(
         raise VerificationError(f"the signature does not begin with {prefix!r}")
     keys = [key.encode() if isinstance(key, str) else key for key in _several(secret)]
     expected = [hmac.new(key, body, "sha256").hexdigest() for key in keys]
-    _check_any([header.removeprefix(prefix).lower()], expected)
+    if not _is_any([header.removeprefix(prefix).lower()], expected):
+        raise VerificationError(_NO_MATCH)
 
 
 def _several(secret: Secrets) -> list[str | bytes]:
@@ -78,8 +94,36 @@ def _standard_key(secret: str | bytes) -> bytes:
         return secret
     try:
         return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error:
+    except ValueError:
         return secret.encode()  # as Hookstream signs with a secret that is no base64
+
+
+def _public_key(secret: str | bytes) -> Ed25519PublicKey | None:
+    """The key of a `whpk_…`, else None."""
+    if not isinstance(secret, str) or not secret.startswith(("whpk_", "whsk_")):
+        return None
+    if secret.startswith("whsk_"):
+        raise ValueError("whsk_ is the sender's private key: check by the public one, whpk_")
+    raw = base64.b64decode(secret.removeprefix("whpk_"), validate=True)
+    return Ed25519PublicKey.from_public_bytes(raw)
+
+
+def _of_version(signatures: list[str], version: str) -> list[str]:
+    marked = f"{version},"
+    found = [text.removeprefix(marked) for text in signatures if text.startswith(marked)]
+    return found[:_MOST_SIGNATURES]
+
+
+def _is_signed(found: list[str], keys: list[Ed25519PublicKey], message: bytes) -> bool:
+    return any(_is_signed_by(key, text, message) for key in keys for text in found)
+
+
+def _is_signed_by(key: Ed25519PublicKey, text: str, message: bytes) -> bool:
+    try:
+        key.verify(base64.b64decode(text, validate=True), message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
@@ -103,8 +147,7 @@ def _base64(key: bytes, message: bytes) -> str:
     return base64.b64encode(hmac.digest(key, message, "sha256")).decode()
 
 
-def _check_any(found: list[str], expected: list[str]) -> None:
-    pairs = [(a.encode(), b.encode()) for a in found[:16] for b in expected]
+def _is_any(found: list[str], expected: list[str]) -> bool:
+    pairs = [(a.encode(), b.encode()) for a in found for b in expected]
     # All are compared, so that the time taken says nothing about which was close.
-    if not sum([hmac.compare_digest(a, b) for a, b in pairs]):
-        raise VerificationError("no signature matches: another secret, or a changed body")
+    return bool(sum([hmac.compare_digest(a, b) for a, b in pairs]))
