@@ -33,6 +33,8 @@ def sample_event(pool: Pool, webhook: Webhook, event_type: str | None, data: byt
         data=data if data is not None else _sample(known),
     )
     must(check_fields(event), "event_type")
+    if known is None and event_type is not None:
+        _may_be_unknown(pool, webhook.workspace, name)
     must(check_data(event.data, MAX_DATA), "data")
     if known is not None and known.json_schema is not None:
         must(check_schema(known.json_schema, event.data))

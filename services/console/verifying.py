@@ -15,8 +15,7 @@ from hookstream.model.records import Delivery, Event, Webhook
 from hookstream.store.change import Change
 from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WEBHOOKS, WebhookRow
-from services.console.compile import compile_webhook
-from services.console.configured import full_url
+from services.console.compile import compile_webhook, full_url
 from services.console.fresh import new_id, now_ms
 from services.console.sealing import must_fit
 
@@ -31,12 +30,16 @@ def keep(
     policy: Policy,
     shared: IntegrationRow | None,
     action: str = "change",
+    field: str | None = None,
 ) -> WebhookRow:
     """Save a webhook, a new one where `before` is None, in the state that its verification allows;
-    publish it, and ask its URL where that must answer first."""
+    publish it, and ask its URL where that must answer first.
+
+    `field`: what a person changed, where that is not of the webhook.
+    """
     row = gated(before, after, policy, full_url(after.url, shared))
     record = compile_webhook(row, policy, shared)
-    must_fit(record)
+    must_fit(record, field)
     if before is None:
         saved = WEBHOOKS.insert(change, row, record)
     else:

@@ -3,7 +3,7 @@
 import psycopg
 
 from hookstream.store.pool import Pool
-from tests.console.logged import log_dead, log_something
+from tests.console.logged import log_dead, log_delivery, log_something
 from tests.console.served import OPERATOR, call, serving, side
 from tests.console.test_webhooks import URL
 from tests.fixtures.kafka import wait_until
@@ -15,6 +15,7 @@ ASKED = (
     "/v1/keys?limit=2&cursor=WyJrIl0",
     "/v1/webhooks",
     "/v1/webhooks/{webhook}",
+    "/v1/webhooks/{webhook}/tests/{trial}",
     "/v1/event-types",
     "/v1/policies",
     "/v1/log/events?subject=c-1",
@@ -37,11 +38,12 @@ def test_every_query_has_its_index(database: str, pool: Pool) -> None:
             ours = side(url, "ours")
             webhook = ours.made("/v1/webhooks", {"url": URL})["id"]
             delivery, event = log_something(pool, "ours", webhook, result="failed")
+            trial = log_delivery(pool, "ours", webhook, "evt_test_1", kind="test")
             log_dead(pool, "ours", 1)
             pool.close()  # new partitions are read once, for their indexes; that counts too
             before = settled(connection)
             for path in ASKED:
-                made = path.format(webhook=webhook, delivery=delivery, event=event)
+                made = path.format(webhook=webhook, delivery=delivery, event=event, trial=trial)
                 assert ours.call("GET", made).status_code == 200, path
             assert ours.call("POST", f"/v1/log/deliveries/{delivery}/resend").status_code == 202
             assert ours.call("DELETE", f"/v1/webhooks/{webhook}").status_code == 202

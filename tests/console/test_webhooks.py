@@ -32,7 +32,7 @@ def test_a_webhook_is_made_shown_changed_and_deleted(ours: Side) -> None:
     assert made["policy"] == "standard"
     assert made["content_type"] == "application/json"
     path = f"/v1/webhooks/{made['id']}"
-    assert ours.call("GET", path).json() == {**made, "secret": None, "publishing": False}
+    assert ours.call("GET", path).json() == {**made, "secret": None, "last_delivery": None}
     changed = ours.call("PATCH", path, {"description": "new", "events": ["*"]}).json()
     assert (changed["version"], changed["description"], changed["events"]) == (2, "new", ["*"])
     assert changed["secret"] is None
@@ -191,7 +191,7 @@ def test_a_private_header_keeps_its_value_when_it_is_sent_back_as_shown(two: Two
     made = two.ours.made("/v1/webhooks", {"url": URL, "headers": headers})
     path = f"/v1/webhooks/{made['id']}"
     shown = two.ours.call("GET", path).json()["headers"]
-    assert shown == [{"key": "X-Key", "value": None, "private": True}]
+    assert shown == [{"key": "X-Key", "value": None, "private": True, "inherited": False}]
     two.ours.call("PATCH", path, {"headers": [*shown, {"key": "Y", "value": "2"}]})
     (webhook,) = compiled(two.pool, "ours")
     assert open_webhook(webhook, sealing_keys()).headers == (

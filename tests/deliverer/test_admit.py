@@ -116,10 +116,18 @@ def test_edits_meet_deliveries_on_their_way(webhook: dict[str, Any], plan: Plan)
     assert admit(a_webhook(**webhook), a_delivery(), COOLING, View(), NOW) == plan
 
 
+@pytest.mark.parametrize("kind", ["test", "verify"])
 @pytest.mark.parametrize("state", ["paused", "disabled", "unverified"])
-def test_a_test_goes_out_whatever_the_state(state: Any) -> None:
-    """W10."""
-    assert admit(a_webhook(state=state), a_delivery(kind="test"), FINE, View(), NOW) == Go()
+def test_a_trial_goes_out_whatever_the_state(state: Any, kind: Any) -> None:
+    """W3, W10."""
+    assert admit(a_webhook(state=state), a_delivery(kind=kind), FINE, View(), NOW) == Go()
+
+
+@pytest.mark.parametrize("kind", ["test", "verify"])
+def test_a_person_does_not_wait_for_a_cool_down(kind: Any) -> None:
+    assert isinstance(admitted(COOLING, View()), Defer)
+    assert admitted(COOLING, View(), kind=kind) == Go()
+    assert isinstance(admitted(COOLING, View(in_flight=2), kind=kind), Defer)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookstream.model.errors import ErrorKind
-from hookstream.model.policy import Codes, Policy, Schedule
+from hookstream.model.policy import Codes, Policy, Schedule, Verification
 from hookstream.model.records import Attempt
 from services.deliverer.answer import Answer
 from services.deliverer.judge import Failed, RetryAt, Succeeded, Verdict, Waiting, judge
@@ -162,3 +162,23 @@ def test_no_schedule_is_bent(
         assert isinstance(verdict, RetryAt)
         wanted = max(delays[made], min((asked_s or 0) * 1000, 86_400_000))
         assert NOW + wanted <= verdict.due_at_ms <= NOW + max(wanted, int(delays[made] * 2))
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict"),
+    [
+        (answer(200), Succeeded()),
+        (answer(204), Failed("rejected")),  # a success of deliveries is none of verifications
+        (answer(410), Failed("rejected")),
+        (answer(503, retry_after="1"), Failed("rejected")),
+        (answer(error="connection_refused"), Failed("unreachable")),
+        (answer(error="timeout_answer"), Failed("unreachable")),
+    ],
+)
+def test_a_verification_has_a_success_of_its_own_and_one_request(
+    given: Answer, verdict: Verdict
+) -> None:
+    """W3."""
+    verifying = a_policy(verification=Verification(), disable_after_exhausted=True)
+    assert judged(verifying, given, kind="verify") == verdict
+    assert judged(STANDARD, given, kind="verify") == verdict

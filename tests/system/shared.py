@@ -86,7 +86,7 @@ class Tenant:
         made: dict[str, Any] = self.post("/v1/webhooks", {"url": url, **more})
         if made["state"] != "unverified":
             return made
-        return self.in_state(made["id"], "active")
+        return made | self.in_state(made["id"], "active") | {"secret": made["secret"]}
 
     def in_state(self, webhook: str, state: str) -> dict[str, Any]:
         """The webhook once it is in this state, on the topic too."""

@@ -78,3 +78,13 @@ def test_o3_why_not_names_both_sources() -> None:
         "it takes events of source messaging or email; this one has none"
     )
     assert why_not(webhook, an_event(source="calendar")).endswith("this one has calendar")
+
+
+def test_what_comes_for_a_webhook_that_must_verify_again_waits_for_it() -> None:
+    """W3: a new one gets nothing; one whose URL was changed loses nothing."""
+    event = an_event()
+    fresh = a_webhook(state="unverified")
+    changed = a_webhook(state="unverified", was_verified=True)
+    assert why_not(fresh, event) == "it is not verified yet"
+    assert list(routes([fresh, changed], event)) == [changed]
+    assert why_not(changed, an_event(webhook="other")) == "the event is addressed to other alone"

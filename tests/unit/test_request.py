@@ -148,3 +148,12 @@ def test_nothing_shows_a_secret() -> None:
     for shown in (repr(opened), repr(requested(webhook)), repr(KEYS)):
         assert "masked" in shown
         assert str(opened.keys[0]) not in shown
+
+
+@pytest.mark.parametrize("envelope", ["standard", "full", "data"])
+def test_a_verification_has_type_id_and_created_at_in_every_envelope(envelope: str) -> None:
+    """W3: an event without data."""
+    event = an_event(id="evt_test_123", type="endpoint.verify", data=b"")
+    assert render(envelope, event) == (
+        b'{"type":"endpoint.verify","id":"evt_test_123","created_at":"2024-03-15T10:30:00Z"}'
+    )
