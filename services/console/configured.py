@@ -14,6 +14,7 @@ from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WebhookRow
 from services.console.api.webhook_bodies import WebhookChange, WebhookIn
 from services.console.fresh import new_id, new_name, now_ms
+from services.console.integrating import unfit_lane
 from services.console.problems import Problem, must
 from services.console.retries import retry_columns, unfit
 from services.console.rotation import in_force
@@ -70,6 +71,7 @@ def new_row(
     )
     row = msgspec.structs.replace(row, **retry_columns(body.retry))
     must(unfit(row, policy))
+    must(unfit_lane(row))
     check_body(row)
     return row, secret
 
@@ -91,6 +93,7 @@ def changed_row(
     after = msgspec.structs.replace(kept, version=before.version + 1, **plain)
     check_events(after.events)
     must(unfit(after, new))
+    must(unfit_lane(after))
     check_destination(after.url, integration, new.https_only)
     sealed: dict[str, Any] = {}
     secret = _new_secret(body, old, new)

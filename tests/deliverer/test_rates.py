@@ -122,7 +122,7 @@ def test_a_lane_is_remembered_until_a_new_one_would_keep_its_rate() -> None:
 
 def test_each_shard_has_its_part_of_the_rate_and_of_the_requests_in_flight() -> None:
     lanes = Lanes(2000, 64 * MB)
-    sharded = {"shards": 4, "rate_per_s": None, "max_in_flight": 8}
+    sharded: dict[str, Any] = {"shards": 4, "rate_per_s": None, "max_in_flight": 8}
     turns = [a_turn(number=n, **sharded) for n in range(200)]
     for turn in turns:
         lanes.submit(turn, START)

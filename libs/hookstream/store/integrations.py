@@ -1,12 +1,15 @@
 """Integrations: what several webhooks share. Merged into their records, never published alone."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from psycopg.rows import class_row
 
 from hookstream.model.records import Header
+from hookstream.store.pool import Pool
 from hookstream.store.rows import Rows
 
 
@@ -33,3 +36,18 @@ class IntegrationRow(Struct, frozen=True, kw_only=True):
 
 
 INTEGRATIONS = Rows("integrations", "integration", IntegrationRow)
+
+_COLUMNS = ", ".join(IntegrationRow.__struct_fields__)
+
+
+def some(pool: Pool, workspace: str, ids: Collection[str]) -> dict[str, IntegrationRow]:
+    """These integrations by id, also those that were deleted."""
+    with (
+        pool.connection() as connection,
+        connection.cursor(row_factory=class_row(IntegrationRow)) as cursor,
+    ):
+        rows = cursor.execute(
+            f"SELECT {_COLUMNS} FROM integrations WHERE workspace = %s AND id = ANY(%s)",  # noqa: S608
+            (workspace, list(ids)),
+        ).fetchall()
+    return {row.id: row for row in rows}

@@ -9,24 +9,20 @@ from pydantic import BaseModel, Field
 from hookstream.model.policy import Policy
 from hookstream.store.change import Change
 from hookstream.store.policies import POLICIES, PolicyRow, row_of
-from hookstream.store.webhooks import WEBHOOKS, WebhookRow, with_policy
+from hookstream.store.webhooks import with_policy
 from services.console.api.policy_bodies import PolicyChange, PolicyIn, checked
 from services.console.builtin import builtin
 from services.console.callers import Editor, Viewer
-from services.console.compile import compile_webhook
 from services.console.context import ConsoleDep
+from services.console.followers import MOST_WEBHOOKS, check_few, check_fits, publish
 from services.console.fresh import new_id
 from services.console.paging import Cursor, Limit, cursor_of, position
 from services.console.problems import RESPONSES, Problem, not_found
 from services.console.retries import unfit
-from services.console.rules import home, integration_of
+from services.console.rules import home
 from services.console.saving import check_version, save, status, versioned
-from services.console.sealing import must_fit
 
 router = APIRouter(prefix="/v1/policies", tags=["policies"], responses=RESPONSES)
-
-MOST_WEBHOOKS = 1000
-"""So many webhooks at most can follow a policy that is edited; all are published with it."""
 
 
 class PolicyOut(BaseModel):
@@ -162,29 +158,14 @@ def _locked(change: Change, workspace: str, policy: str) -> PolicyRow:
 
 def _publish_followers(change: Change, workspace: str, old: Policy, new: Policy) -> None:
     followers = with_policy(change, workspace, new.id, MOST_WEBHOOKS + 1)
-    if len(followers) > MOST_WEBHOOKS:
-        detail = f"more than {MOST_WEBHOOKS} webhooks follow this policy"
-        hint = "make a new policy and move the webhooks to it"
-        raise Problem(409, "policy_too_used", detail, hint=hint)
+    check_few(followers, "policy")
     if followers and _is_stricter(old, new):
         hint = "make a new policy: its webhooks' secrets and URLs must fit it"
         detail = "signature.scheme and https_only stay while webhooks follow the policy"
         raise Problem(409, "policy_in_use", detail, field="signature.scheme", hint=hint)
-    for before in followers:
-        _must_fit(before, new)
-        after = msgspec.structs.replace(before, version=before.version + 1)
-        shared = integration_of(change, workspace, after.integration)
-        compiled = compile_webhook(after, new, shared)
-        must_fit(compiled, "signature.header")
-        WEBHOOKS.update(change, before, after, compiled, "policy changed")
-
-
-def _must_fit(webhook: WebhookRow, policy: Policy) -> None:
-    refusal = unfit(webhook, policy)
-    if refusal is not None:
-        hint = f"change `retry` of {webhook.name} first"
-        detail = f"the webhook {webhook.name} has retries of its own: {refusal.detail}"
-        raise Problem(409, "policy_in_use", detail, field="most_requests", hint=hint)
+    for follower in followers:
+        check_fits("policy", follower, unfit(follower, new), "most_requests")
+        publish(change, follower, "policy changed", policy=new, field="signature.header")
 
 
 def _is_stricter(old: Policy, new: Policy) -> bool:

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import AliasChoices, BaseModel, Field, field_validator, model_validator
 
-from hookstream.model.records import WebhookState
+from hookstream.model.records import Header, WebhookState
+from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WebhookRow
 from services.console.bodies import Body
+from services.console.compile import full_url, headers_of
 from services.console.fresh import now_ms
 from services.console.rotation import held
 
@@ -25,11 +27,15 @@ Text = Annotated[str, Field(max_length=2000)]
 
 
 class HeaderIn(Body):
-    """A header to add. A private value is sealed and never shown again; null keeps the saved."""
+    """A header to add. A private value is sealed and never shown again; null keeps the saved.
+
+    `inherited`: as a webhook shows its integration's headers; such a one is not taken as its own.
+    """
 
     key: Annotated[str, Field(min_length=1, max_length=128)]
     value: Annotated[str, Field(max_length=4096)] | None = None
     private: bool = False
+    inherited: bool = False
 
 
 Headers = Annotated[list[HeaderIn], Field(max_length=32)]
@@ -62,6 +68,11 @@ class _Shared(Body):
     @classmethod
     def _one_source(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+    @field_validator("headers", mode="after", check_fields=False)
+    @classmethod
+    def _own(cls, value: list[HeaderIn] | None) -> list[HeaderIn] | None:
+        return None if value is None else [header for header in value if not header.inherited]
 
 
 class WebhookIn(_Shared):
@@ -130,11 +141,19 @@ class WebhookChange(_Shared):
 
 
 class HeaderOut(BaseModel):
-    """A header; `value` is null where it is private."""
+    """A header; `value` is null where it is private. `inherited`: from the integration (M5)."""
 
     key: str
     value: str | None
     private: bool
+    inherited: bool = False
+
+
+def header_out(header: Header) -> HeaderOut:
+    """A header, as the API shows it."""
+    value = None if header.private else header.value.decode("latin-1")
+    inherited = header.owner is not None
+    return HeaderOut(key=header.name, value=value, private=header.private, inherited=inherited)
 
 
 class SigningKeyOut(BaseModel):
@@ -157,6 +176,8 @@ class WebhookOut(BaseModel):
     state: WebhookState
     state_reason: str | None
     url: str
+    full_url: str
+    """Where requests go: the integration's root and `url`, or `url` itself (M1)."""
     method: str
     events: list[str]
     policy: str
@@ -180,17 +201,17 @@ class WebhookOut(BaseModel):
     publishing: bool = False
 
 
-def shown(row: WebhookRow, published: bool = True, secret: str | None = None) -> WebhookOut:
-    """A webhook, as the API shows it: what is sealed is not there."""
+def shown(
+    row: WebhookRow,
+    shared: IntegrationRow | None,
+    published: bool = True,
+    secret: str | None = None,
+) -> WebhookOut:
+    """A webhook with its integration, as the API shows it: what is sealed is not there."""
     same = {f: getattr(row, f) for f in WebhookOut.model_fields if f in row.__struct_fields__}
-    headers = [
-        HeaderOut(
-            key=h.name, value=None if h.private else h.value.decode("latin-1"), private=h.private
-        )
-        for h in row.header_list()
-    ]
     told = {
-        "headers": headers,
+        "full_url": full_url(row.url, shared),
+        "headers": [header_out(header) for header in headers_of(row, shared)],
         "properties": None if row.properties is None else msgspec.json.decode(row.properties),
         "extract": msgspec.json.decode(row.extract),
         "retry": _retry(row),

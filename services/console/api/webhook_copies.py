@@ -5,7 +5,8 @@ from pydantic import Field
 
 from hookstream.store.change import Change
 from hookstream.store.webhooks import WebhookRow
-from services.console.api.webhook_bodies import WebhookOut, shown
+from services.console.api.webhook_bodies import WebhookOut
+from services.console.api.webhook_views import told
 from services.console.api.webhooks import locked
 from services.console.bodies import Body
 from services.console.callers import Editor
@@ -47,4 +48,4 @@ async def copy(
     (saved, secret), published = await save(console, caller, work)
     status(response, published, 201)
     versioned(response, saved)
-    return shown(saved, published, secret)
+    return await told(console, saved, published, secret)

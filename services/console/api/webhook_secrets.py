@@ -8,7 +8,8 @@ from pydantic import Field
 
 from hookstream.store.change import Change
 from hookstream.store.webhooks import WEBHOOKS, WebhookRow
-from services.console.api.webhook_bodies import Secret, WebhookOut, shown
+from services.console.api.webhook_bodies import Secret, WebhookOut
+from services.console.api.webhook_views import told
 from services.console.api.webhooks import locked
 from services.console.bodies import Body
 from services.console.callers import Editor
@@ -61,7 +62,7 @@ async def rotate(
     (saved, secret), published = await save(console, caller, work)
     status(response, published, 200)
     versioned(response, saved)
-    return shown(saved, published, secret)
+    return await told(console, saved, published, secret)
 
 
 def _rotate(

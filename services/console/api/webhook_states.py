@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request, Response
 from hookstream.model.records import WebhookState
 from hookstream.store.change import Change
 from hookstream.store.webhooks import WebhookRow
-from services.console.api.webhook_bodies import WebhookOut, shown
+from services.console.api.webhook_bodies import WebhookOut
+from services.console.api.webhook_views import told
 from services.console.api.webhooks import locked
 from services.console.callers import Editor
 from services.console.context import ConsoleDep
@@ -56,7 +57,7 @@ async def move(
     saved, published = await save(console, caller, work)
     status(response, published, 200)
     versioned(response, saved)
-    return shown(saved, published)
+    return await told(console, saved, published)
 
 
 def moved(before: WebhookRow, step: Step) -> WebhookRow:

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
-from hookstream.store import log, outbox
+from hookstream.store import integrations, log, outbox
 from hookstream.store.pool import Pool
 from hookstream.store.webhooks import WebhookRow, compiled_some
 from services.console.api.log_bodies import delivery_out
 from services.console.api.webhook_bodies import WebhookOut, shown
+from services.console.context import Console
 
 
 class LastDelivery(BaseModel):
@@ -32,14 +34,32 @@ class WebhookSeen(WebhookOut):
     last_delivery: LastDelivery | None = None
 
 
+async def told(
+    console: Console, row: WebhookRow, published: bool = True, secret: str | None = None
+) -> WebhookOut:
+    """A webhook that was just saved, with its integration as it is now."""
+    shared = await run_in_threadpool(_integrations, console.pool, row.workspace, [row])
+    return shown(row, shared.get(row.integration or ""), published, secret)
+
+
+def _integrations(
+    pool: Pool, workspace: str, rows: Sequence[WebhookRow]
+) -> dict[str, integrations.IntegrationRow]:
+    wanted = {row.integration for row in rows if row.integration is not None}
+    return integrations.some(pool, workspace, wanted) if wanted else {}
+
+
 def views(pool: Pool, workspace: str, rows: Sequence[WebhookRow]) -> list[WebhookSeen]:
     """The webhooks as lists show them."""
     ids = [row.id for row in rows]
     waiting = outbox.on_their_way(pool, [f"webhook/{id_}" for id_ in ids])
     last = _last_deliveries(pool, workspace, ids)
+    shared = _integrations(pool, workspace, rows)
     return [
         WebhookSeen(
-            **shown(row, f"webhook/{row.id}" not in waiting).model_dump(),
+            **shown(
+                row, shared.get(row.integration or ""), f"webhook/{row.id}" not in waiting
+            ).model_dump(),
             last_delivery=last.get(row.id),
         )
         for row in rows

@@ -7,8 +7,8 @@ from hookstream.store import event_types
 from hookstream.store.change import Change
 from hookstream.store.webhooks import WEBHOOKS, WebhookRow
 from hookstream.store.workspaces import WorkspaceRow
-from services.console.api.webhook_bodies import WebhookChange, WebhookIn, WebhookOut, shown
-from services.console.api.webhook_views import WebhookSeen, views
+from services.console.api.webhook_bodies import WebhookChange, WebhookIn, WebhookOut
+from services.console.api.webhook_views import WebhookSeen, told, views
 from services.console.callers import Editor, Viewer
 from services.console.cancelled import cancel_parked
 from services.console.configured import changed_row, check_known, new_row
@@ -40,7 +40,7 @@ async def create(
     (saved, secret), published = await save(console, caller, work)
     status(response, published, 201)
     versioned(response, saved)
-    return shown(saved, published, secret)
+    return await told(console, saved, published, secret)
 
 
 @router.get("")
@@ -94,7 +94,7 @@ async def change(
     (saved, secret), published = await save(console, caller, work)
     status(response, published, 200)
     versioned(response, saved)
-    return shown(saved, published, secret)
+    return await told(console, saved, published, secret)
 
 
 @router.delete("/{webhook}")
@@ -114,7 +114,7 @@ async def delete(
 
     saved, published = await save(console, caller, work)
     status(response, published, 200)
-    return shown(saved, published)
+    return await told(console, saved, published)
 
 
 def locked(change: Change, workspace: str, webhook: str) -> WebhookRow:

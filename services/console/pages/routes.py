@@ -12,7 +12,7 @@ from hookstream.store.keys import Holder
 from hookstream.store.log import Span
 from hookstream.store.webhooks import WEBHOOKS, compiled_some
 from services.console.api.log_bodies import AttemptOut, attempt_out, delivery_out
-from services.console.api.webhook_bodies import shown
+from services.console.api.webhook_views import views
 from services.console.context import Console, ConsoleDep
 from services.console.pages.login import redeemed, remember, visitor
 from services.console.trials import is_logged
@@ -70,7 +70,7 @@ def _content(console: Console, holder: Holder) -> dict[str, object]:
         attempts[row.delivery].append(attempt_out(row))
     return {
         "workspace": holder.workspace,
-        "webhooks": [shown(row) for row in rows],
+        "webhooks": views(console.pool, holder.workspace, rows),
         "latest": log.latest(console.pool, [row.id for row in rows]),
         "deliveries": [delivery_out(row, compiled.get(row.webhook)) for row in logged],
         "attempts": attempts,
