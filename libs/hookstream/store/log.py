@@ -59,6 +59,15 @@ class DeliverySeen(Struct, frozen=True, kw_only=True):
     error: str | None
     ended_at_ms: int
     next_due_at_ms: int | None
+    turn: int | None
+    """None: it was closed by a callback, by its end, or by a person."""
+    stated_reason: str | None
+    """What the last attempt's answer said."""
+    closing_reason: str | None
+    """What the callback said that closed it."""
+    waits_until_ms: int | None
+    closed_as: int
+    """All ends that closing records told (`fold.ENDS`); the first one counts."""
 
 
 class AttemptSeen(Struct, frozen=True, kw_only=True):
@@ -94,6 +103,12 @@ def deliveries(
     return _newest(pool, DeliverySeen, "deliveries", {"workspace": workspace, **equal}, span, limit)
 
 
+def undelivered(pool: Pool, workspace: str, span: Span, limit: int) -> list[DeliverySeen]:
+    """Deliveries that have not succeeded; an index has those alone."""
+    only = sql.SQL("state <> 'succeeded'")
+    return _newest(pool, DeliverySeen, "deliveries", {"workspace": workspace}, span, limit, only)
+
+
 def event(pool: Pool, workspace: str, event: str) -> tuple[EventSeen, bytes] | None:
     """An event and its payload; the first of its id, where it came on several days."""
     query = sql.SQL("SELECT {} FROM events WHERE workspace = %s AND id = %s ORDER BY day LIMIT 1")
@@ -123,6 +138,16 @@ def delivery(pool: Pool, workspace: str, delivery: str) -> DeliverySeen | None:
     return found[0] if found else None
 
 
+def extracted(pool: Pool, workspace: str, delivery: str) -> tuple[bytes | None, str | None]:
+    """What was taken out of the last answer, a JSON object, and why values are missing."""
+    query = (
+        "SELECT extracted, extracted_note FROM deliveries WHERE id = %s AND workspace = %s LIMIT 1"
+    )
+    with pool.connection() as connection:
+        found = connection.execute(query, (delivery, workspace)).fetchone()
+    return (found[0], found[1]) if found else (None, None)
+
+
 def attempts(pool: Pool, deliveries: Collection[str]) -> list[AttemptSeen]:
     """The attempts of deliveries that the caller may see, oldest first."""
     query = sql.SQL(
@@ -148,10 +173,17 @@ def latest(pool: Pool, webhooks: Collection[str]) -> dict[str, DeliverySeen]:
 
 
 def _newest(
-    pool: Pool, cls: type[R], table: str, equal: dict[str, str], span: Span, limit: int
+    pool: Pool,
+    cls: type[R],
+    table: str,
+    equal: dict[str, str],
+    span: Span,
+    limit: int,
+    *only: sql.SQL,
 ) -> list[R]:
     where: list[sql.Composable] = [
-        sql.SQL("{} = %s").format(sql.Identifier(column)) for column in equal
+        *only,
+        *(sql.SQL("{} = %s").format(sql.Identifier(column)) for column in equal),
     ]
     values: list[Any] = list(equal.values())
     for condition, given in _conditions(span):
