@@ -14,6 +14,7 @@ from hookstream.store import cancellations, dead, partitions
 from hookstream.store.change import Change
 from hookstream.store.pool import UNAVAILABLE
 from hookstream.store.session import Session
+from services.status.overdue import Overdues
 from services.status.replaying import Replaying
 from services.status.settings import StatusSettings
 from services.status.waiting import Waiting
@@ -47,9 +48,11 @@ class Upkeep:
         self._clock_ms = clock_ms
         self.waiting = Waiting(self._session, settings, clock_ms)
         self.replaying = Replaying(self._session, settings.release_per_s, clock_ms)
+        self.overdue = Overdues(self._session, clock_ms)
         self._duties: list[Duty] = [
             Duty(_EVERY_S, self.waiting.round),
             Duty(_EVERY_S, self.replaying.round),
+            Duty(_EVERY_S, self.overdue.round),
             Duty(_BOUNDS_EVERY_S, self.waiting.expire),
             Duty(_BOUNDS_EVERY_S, self.waiting.overflow),
             Duty(_BOUNDS_EVERY_S, self.forget_cancellations),

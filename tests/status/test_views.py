@@ -123,6 +123,10 @@ def logs(draw: st.DrawFn) -> list[Read]:
             attempt_number=turn,
             attempt=outcome().attempt if turn else None,
             reason=f"r{offset}",
+            stated_reason=draw(st.sampled_from([None, "no stock", "ü"])),
+            values=draw(st.sampled_from([None, b'{"a":1}', b'{"a":null}'])) if turn else None,
+            values_note=draw(st.sampled_from([None, "no body"])) if turn else None,
+            waits_until_ms=draw(st.sampled_from([None, NOON_MS])),
         )
         read.append(at(record, offset, draw(st.integers(0, 2)), NOON_MS + draw(st.integers(0, 3))))
     return read

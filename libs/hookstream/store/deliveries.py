@@ -34,22 +34,40 @@ TARGET = Target(
         "log_at_ms": "int8",
         "log_partition": "int4",
         "log_offset": "int8",
+        "closing_reason": "text",
+        "waits_until_ms": "int8",
+        "closed_as": "int2",
+        "stated_reason": "text",
+        "extracted": "bytea",
+        "extracted_note": "text",
     },
 )
 _KEY = ("id", "day")
-_FOLDED = {"attempts": "greatest", "logged_at_ms": "least"}
+_FOLDED = {
+    "attempts": "greatest(old.attempts, new.attempts)",
+    "logged_at_ms": "least(old.logged_at_ms, new.logged_at_ms)",
+    "closed_as": "old.closed_as | new.closed_as",
+}
 _ORDER = (
     "(NOT {0}.closing, CASE WHEN {0}.closing THEN 0 ELSE -coalesce({0}.turn, 1073741824) END,"
     " {0}.log_at_ms, {0}.log_partition, {0}.log_offset)"
 )
 """`fold.order`: of two rows the smaller one decides."""
 _DECIDES = f"{_ORDER.format('new')} < {_ORDER.format('old')}"
+_HEARD = (
+    "({0}.attempts, coalesce({0}.stated_reason, ''), coalesce({0}.extracted, ''),"
+    " coalesce({0}.extracted_note, ''))"
+)
+"""`fold.heard`: the greater one has the last answer."""
+_HEARD_LATER = f"{_HEARD.format('new')} > {_HEARD.format('old')}"
+_OF_ANSWERS = {"stated_reason", "extracted", "extracted_note"}
 
 
 def _merged(column: str) -> str:
     if column in _FOLDED:
-        return f"{column} = {_FOLDED[column]}(old.{column}, new.{column})"
-    return f"{column} = CASE WHEN {_DECIDES} THEN new.{column} ELSE old.{column} END"
+        return f"{column} = {_FOLDED[column]}"
+    wins = _HEARD_LATER if column in _OF_ANSWERS else _DECIDES
+    return f"{column} = CASE WHEN {wins} THEN new.{column} ELSE old.{column} END"
 
 
 def _merge() -> str:
@@ -60,8 +78,9 @@ def _merge() -> str:
         f"INSERT INTO deliveries AS old ({columns})"  # noqa: S608 - names are ours
         f" SELECT {columns} FROM stage_deliveries ORDER BY id"
         f" ON CONFLICT (id, day) DO UPDATE SET {sets}"
-        f" WHERE {_DECIDES} OR new.attempts > old.attempts"
+        f" WHERE {_DECIDES} OR {_HEARD_LATER}"
         " OR new.logged_at_ms < old.logged_at_ms"
+        " OR old.closed_as | new.closed_as <> old.closed_as"
     ).replace("new.", "excluded.")
 
 

@@ -1,8 +1,9 @@
 """What many outcomes say about one delivery: the same, in whatever order they are read.
 
 The outcome that decides is the smallest by `order` (once.md 20): the first closing record of the
-log if there is one, else that of the highest turn. The rest is a maximum or a minimum. So any two
-rows of a delivery merge, `views.py` says the same in SQL, and reading twice changes nothing.
+log if there is one, else that of the highest turn. What answers said is of the last attempt, by
+`heard`. The rest is a maximum, a minimum or a union. So any two rows of a delivery merge,
+`deliveries.py` says the same in SQL, and reading twice changes nothing.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from datetime import date
 from typing import NamedTuple
 
 from hookstream.model.records import UNSETTLED, Outcome
-from hookstream.store.logged import Logged, day_of, text, text_or_none
+from hookstream.store.logged import Logged, day_of, text, text_or_none, words
 
 _ABOVE = 1 << 30
 """Of a record without a turn that closes nothing: it stands above every turn."""
@@ -42,6 +43,18 @@ class DeliveryRow(NamedTuple):
     log_at_ms: int
     log_partition: int
     log_offset: int
+    closing_reason: str | None
+    """What the callback said that closed it."""
+    waits_until_ms: int | None
+    closed_as: int
+    """Every end that a closing record told, as a sum of `ENDS`: more than one contradict."""
+    stated_reason: str | None
+    """What the last attempt's answer said; this and what follows."""
+    extracted: bytes | None
+    extracted_note: str | None
+
+
+ENDS = {"succeeded": 1, "failed": 2}
 
 
 def closes(outcome: Outcome) -> bool:
@@ -61,10 +74,20 @@ def order(row: DeliveryRow) -> Order:
     return (not row.closing, turn, row.log_at_ms, row.log_partition, row.log_offset)
 
 
+def heard(row: DeliveryRow) -> tuple[int, str, bytes, str]:
+    """Of two rows the greater one has the last attempt's answer."""
+    return (
+        row.attempts,
+        row.stated_reason or "",
+        row.extracted or b"",
+        row.extracted_note or "",
+    )
+
+
 def row_of(logged: Logged[Outcome]) -> DeliveryRow:
     """The delivery as one outcome alone shows it."""
     outcome, partition, offset, at_ms, _ = logged
-    attempt = outcome.attempt
+    attempt, is_end, said = outcome.attempt, closes(outcome), words(outcome.stated_reason)
     return DeliveryRow(
         text(outcome.delivery),
         day_of(outcome.logged_at_ms),
@@ -84,19 +107,30 @@ def row_of(logged: Logged[Outcome]) -> DeliveryRow:
         None if attempt is None else attempt.error,
         outcome.ended_at_ms,
         outcome.next_due_at_ms,
-        closes(outcome),
+        is_end,
         at_ms,
         partition,
         offset,
+        said if outcome.turn is None else None,
+        outcome.waits_until_ms,
+        ENDS.get(outcome.result, 0) if is_end else 0,
+        None if outcome.turn is None else said,
+        outcome.values,
+        words(outcome.values_note),
     )
 
 
 def merge(one: DeliveryRow, other: DeliveryRow) -> DeliveryRow:
     """What two rows of one delivery say together."""
     decides = one if order(one) <= order(other) else other
+    last = max(one, other, key=heard)
     return decides._replace(
         attempts=max(one.attempts, other.attempts),
         logged_at_ms=min(one.logged_at_ms, other.logged_at_ms),
+        closed_as=one.closed_as | other.closed_as,
+        stated_reason=last.stated_reason,
+        extracted=last.extracted,
+        extracted_note=last.extracted_note,
     )
 
 

@@ -9,6 +9,7 @@ from hookstream.model.policy import DAY_MS
 R = TypeVar("R")
 _TEXT = 512
 """Longest text of an indexed column, in characters: an index entry takes 2.7 KB at most."""
+_LONG = 2_000
 
 
 class Logged(NamedTuple, Generic[R]):
@@ -42,3 +43,8 @@ def text(value: str) -> str:
 def text_or_none(value: str | None) -> str | None:
     """`text` of a column that may be empty."""
     return None if value is None else text(value)
+
+
+def words(value: str | None) -> str | None:
+    """What Postgres takes of a text for people, in a column without an index."""
+    return None if value is None else value.replace("\0", "\ufffd")[:_LONG]

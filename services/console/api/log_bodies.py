@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from hookstream.model.records import Webhook
+from hookstream.store.fold import ENDS
 from hookstream.store.log import AttemptSeen, DeliverySeen, EventSeen, Span
 from services.console.paging import Cursor, position
 
@@ -50,6 +51,24 @@ class DeliveryOut(BaseModel):
     logged_at: datetime
     ended_at: datetime
     next_due_at: datetime | None
+    stated_reason: str | None = Field(
+        description="What the receiver said, in its last answer or by the callback that closed it"
+    )
+    waits_until: datetime | None = Field(
+        description="Of a waiting one: a callback may close it until then"
+    )
+    ignored: list[str] = Field(
+        description="Ends that were told after the first one, contradict it, and count for nothing"
+    )
+
+
+class DeliveryDetail(DeliveryOut):
+    """One delivery, with what was taken out of its last answer."""
+
+    values: dict[str, dict[str, Any]] | None = Field(
+        description="By the webhook's system name, then by the names in its `extract`"
+    )
+    values_note: str | None = Field(description="Why values are null")
 
 
 class AttemptOut(BaseModel):
@@ -88,15 +107,29 @@ def event_out(row: EventSeen) -> EventOut:
 def delivery_out(row: DeliverySeen, webhook: Webhook | None) -> DeliveryOut:
     """A delivery, as the API shows it; `webhook` as it is today, None if it is unknown."""
     name = webhook.policy.state_name(row.state, row.reason) if webhook else row.state
-    due = row.next_due_at_ms
+    due, until = row.next_due_at_ms, row.waits_until_ms
+    same = _same(row, DeliveryOut) | {
+        "stated_reason": row.closing_reason if row.turn is None else row.stated_reason,
+        "ignored": [end for end, bit in ENDS.items() if row.closed_as & bit and end != row.state],
+    }
     return DeliveryOut(
-        **_same(row, DeliveryOut),
+        **same,
         webhook_name=webhook.name if webhook else None,
         state_name=name,
         logged_at=_time(row.logged_at_ms),
         ended_at=_time(row.ended_at_ms),
         next_due_at=None if due is None else _time(due),
+        waits_until=_time(until) if until is not None and row.state == "waiting" else None,
     )
+
+
+def delivery_detail(
+    row: DeliverySeen, webhook: Webhook | None, values: bytes | None, note: str | None
+) -> DeliveryDetail:
+    """A delivery with its values, as the API shows it."""
+    found = None if values is None else msgspec.json.decode(values)
+    told = delivery_out(row, webhook).model_dump()
+    return DeliveryDetail(**told, values=found, values_note=note)
 
 
 def attempt_out(row: AttemptSeen) -> AttemptOut:

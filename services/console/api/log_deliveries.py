@@ -11,11 +11,13 @@ from hookstream.store.log import LOOKED_AT, DeliverySeen
 from hookstream.store.webhooks import compiled_some
 from services.console.api.log_bodies import (
     AttemptOut,
+    DeliveryDetail,
     DeliveryOut,
     From,
     Till,
     Word,
     attempt_out,
+    delivery_detail,
     delivery_out,
     span,
 )
@@ -72,12 +74,11 @@ def list_all(
 
 
 @router.get("/{delivery}")
-def get(delivery: str, caller: Viewer, console: ConsoleDep) -> DeliveryOut:
-    """One delivery."""
+def get(delivery: str, caller: Viewer, console: ConsoleDep) -> DeliveryDetail:
+    """One delivery, and what was taken out of its last answer (M8)."""
     row = seen(console, caller.home, delivery)
-    return delivery_out(
-        row, compiled_some(console.pool, caller.home, [row.webhook]).get(row.webhook)
-    )
+    webhook = compiled_some(console.pool, caller.home, [row.webhook]).get(row.webhook)
+    return delivery_detail(row, webhook, *log.extracted(console.pool, caller.home, delivery))
 
 
 @router.get("/{delivery}/attempts")

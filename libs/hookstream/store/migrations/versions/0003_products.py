@@ -41,10 +41,14 @@ CREATE INDEX webhooks_by_integration ON webhooks (integration, id) WHERE state <
 
 DELIVERIES = """
 ALTER TABLE deliveries
-    ADD COLUMN stated_reason text,        -- the receiver's, for end users
-    ADD COLUMN extracted bytea,           -- JSON object, out of its answer
-    ADD COLUMN extracted_note text,
-    ADD COLUMN waits_until_ms bigint      -- a callback may close it until then"""
+    ADD COLUMN closing_reason text COLLATE "C",         -- of the callback that closed it
+    ADD COLUMN waits_until_ms bigint,                   -- a callback may close it until then
+    ADD COLUMN closed_as smallint NOT NULL DEFAULT 0,   -- all ends told (`store/fold.py`, ENDS)
+    ADD COLUMN stated_reason text COLLATE "C",          -- of the last answer, for end users
+    ADD COLUMN extracted bytea,                         -- JSON object, out of that answer
+    ADD COLUMN extracted_note text COLLATE "C";
+CREATE INDEX deliveries_overdue ON deliveries (waits_until_ms)
+    WHERE state = 'waiting' AND waits_until_ms IS NOT NULL"""
 
 # The URL that has answered a verification; '': none, but events were kept for it before.
 # The index serves whoever asks whether a configured thing has reached its topic.
@@ -122,7 +126,8 @@ def downgrade() -> None:
     )
     op.execute(
         "ALTER TABLE deliveries DROP COLUMN stated_reason, DROP COLUMN extracted,"
-        " DROP COLUMN extracted_note, DROP COLUMN waits_until_ms"
+        " DROP COLUMN extracted_note, DROP COLUMN waits_until_ms, DROP COLUMN closing_reason,"
+        " DROP COLUMN closed_as"
     )
     op.execute(
         "ALTER TABLE webhooks DROP COLUMN integration, DROP COLUMN headers_off,"
