@@ -27,12 +27,20 @@ class RequestOf:
     `link_of` makes the links of policies whose envelope is `linked`.
     """
 
-    def __init__(self, keys: Keys, link_of: LinkOf | None = None, kept: int = KEPT) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        link_of: LinkOf | None = None,
+        kept: int = KEPT,
+        kept_parts: int = KEPT_PARTS,
+    ) -> None:
         self._keys = keys
         self._link_of = link_of
         self._kept = kept
+        self._kept_parts = kept_parts
         self._opened: OrderedDict[str, tuple[int, Opened]] = OrderedDict()
-        self._parts = 0
+        self.parts = 0
+        """Of all templates that are held."""
 
     def __call__(
         self, webhook: Webhook, delivery: Delivery, now_ms: int, traceparent: bytes | None
@@ -56,15 +64,20 @@ class RequestOf:
             opened = open_webhook(webhook, self._keys)
         except (SealedError, UnsendableError) as error:
             raise Unsendable(str(error)) from error
-        before = self._opened.pop(webhook.id, None)
-        self._parts += _parts(opened) - (_parts(before[1]) if before else 0)
+        self._forget(self._opened.pop(webhook.id, None))
         self._opened[webhook.id] = webhook.version, opened
-        while len(self._opened) > self._kept or (
-            self._parts > KEPT_PARTS and len(self._opened) > 1
-        ):
-            _, (_, oldest) = self._opened.popitem(last=False)
-            self._parts -= _parts(oldest)
+        self.parts += _parts(opened)
+        while self._is_too_much and len(self._opened) > 1:
+            self._forget(self._opened.popitem(last=False)[1])
         return opened
+
+    @property
+    def _is_too_much(self) -> bool:
+        return len(self._opened) > self._kept or self.parts > self._kept_parts
+
+    def _forget(self, gone: tuple[int, Opened] | None) -> None:
+        if gone is not None:
+            self.parts -= _parts(gone[1])
 
 
 def _parts(opened: Opened) -> int:
