@@ -191,7 +191,8 @@ class Deliverer(Handler):
         passage.end_request(answer.status, answer.error)
         passage.task = None
         self._follow_all(self._lanes.finished(passage.turn, answer, now_ms))
-        verdict = judge(webhook.policy, delivery, answer, now_ms)
+        used = outgoing.uses_transaction_id
+        verdict = judge(webhook.policy, delivery, answer, now_ms, used)
         self._end(passage, after_answer(webhook, answer, verdict))
 
     def _unsendable(self, passage: Passage, why: str) -> None:
