@@ -10,7 +10,7 @@ KEPT_BODY = 16_384
 """Bytes of an answer's body that the log keeps."""
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class Answer(Struct, frozen=True, kw_only=True, gc=False):
     """One request's end. Either `status` or `error` is set, never both."""
 
     started_at_ms: int

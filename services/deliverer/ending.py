@@ -23,7 +23,7 @@ from services.deliverer.answer import Answer
 from services.deliverer.judge import Failed, RetryAt, Succeeded, Verdict, Waiting
 
 
-class Ending(Struct, frozen=True, kw_only=True):
+class Ending(Struct, frozen=True, kw_only=True, gc=False):
     """How one turn ended and what comes next."""
 
     result: Result

@@ -17,7 +17,7 @@ _OVERLOADED = frozenset({429, 503})
 _NOT_ITS_FAULT = frozenset({"invalid_request", "proxy", "address_not_allowed"})
 
 
-class Health(Struct, frozen=True):
+class Health(Struct, frozen=True, gc=False):
     """Immutable; `learn` makes the next. Limit 0 is the open circuit: one probe a cool-down."""
 
     limit: int = START

@@ -14,22 +14,22 @@ FailedReason = Literal["gone", "rejected", "unreachable", "exhausted", "expired"
 Disable = Literal["gone", "exhausted"]
 
 
-class Succeeded(Struct, frozen=True):
+class Succeeded(Struct, frozen=True, gc=False):
     """The receiver took it."""
 
 
-class Waiting(Struct, frozen=True):
+class Waiting(Struct, frozen=True, gc=False):
     """The receiver took it and says later, by callback, how it went (P7)."""
 
 
-class RetryAt(Struct, frozen=True):
+class RetryAt(Struct, frozen=True, gc=False):
     """Another attempt at `due_at_ms`. `reason`: why, in a word."""
 
     due_at_ms: int
     reason: str
 
 
-class Failed(Struct, frozen=True):
+class Failed(Struct, frozen=True, gc=False):
     """The policy gives up.
 
     `gone`: the receiver wants no more. `rejected`: an answer that the policy holds for final.

@@ -2,6 +2,8 @@
 
 Times are whole milliseconds since the epoch and end in `_at_ms`; durations end in `_ms`.
 Every record is an immutable value. Fields with a default were added later or may be absent.
+A value holds no cycle, so the collector is told to leave it alone (`gc=False`): thousands are in
+flight at a time, and it would look at each of them again and again.
 """
 
 from typing import Literal
@@ -43,7 +45,7 @@ UnknownTypes = Literal["accept", "refuse", "register"]
 Role = Literal["producer", "viewer", "editor", "admin"]
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """Something that happened, known by (workspace, id). `data` is JSON, never re-encoded."""
 
     workspace: str
@@ -57,7 +59,7 @@ class Event(Struct, frozen=True, kw_only=True):
     """System name of the one webhook this event is addressed to, whatever that subscribes to."""
 
 
-class Attempt(Struct, frozen=True, kw_only=True):
+class Attempt(Struct, frozen=True, kw_only=True, gc=False):
     """One HTTP request in short, as a delivery carries it from turn to turn."""
 
     started_at_ms: int
@@ -67,7 +69,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     """An `ErrorKind` when no status arrived in time."""
 
 
-class Delivery(Struct, frozen=True, kw_only=True):
+class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     """One event for one webhook, at one turn. Carries all that the next turn needs."""
 
     id: str
@@ -88,7 +90,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """Why this turn was put off or is a retry, in a word."""
 
 
-class Response(Struct, frozen=True, kw_only=True):
+class Response(Struct, frozen=True, kw_only=True, gc=False):
     """What the receiver answered, cut to what the log keeps."""
 
     status: int
@@ -97,7 +99,7 @@ class Response(Struct, frozen=True, kw_only=True):
     truncated: bool = False
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class Outcome(Struct, frozen=True, kw_only=True, gc=False):
     """How one turn ended and what comes next: the log that everything else follows from."""
 
     workspace: str
@@ -133,7 +135,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """Of a waiting delivery: until when a callback may close it."""
 
 
-class Header(Struct, frozen=True, kw_only=True):
+class Header(Struct, frozen=True, kw_only=True, gc=False):
     """One HTTP header that a webhook adds. A private one has its value sealed, else in clear."""
 
     name: str
@@ -145,7 +147,7 @@ class Header(Struct, frozen=True, kw_only=True):
     """Whether the value, sealed or not, is a template (M6)."""
 
 
-class Webhook(Struct, frozen=True, kw_only=True):
+class Webhook(Struct, frozen=True, kw_only=True, gc=False):
     """A subscription, compiled: all that router and deliverer need, secrets sealed."""
 
     id: str
@@ -186,7 +188,7 @@ class Webhook(Struct, frozen=True, kw_only=True):
     """It has answered a verification before: while it must do so again, its events wait for it."""
 
 
-class EventType(Struct, frozen=True, kw_only=True):
+class EventType(Struct, frozen=True, kw_only=True, gc=False):
     """A named kind of event in a workspace's catalogue."""
 
     workspace: str
@@ -199,7 +201,7 @@ class EventType(Struct, frozen=True, kw_only=True):
     state: Literal["active", "deleted"] = "active"
 
 
-class ApiKey(Struct, frozen=True, kw_only=True):
+class ApiKey(Struct, frozen=True, kw_only=True, gc=False):
     """A key as services know it: the SHA-256 of the secret, never the secret."""
 
     id: str
@@ -210,7 +212,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     state: Literal["active", "deleted"] = "active"
 
 
-class Workspace(Struct, frozen=True, kw_only=True):
+class Workspace(Struct, frozen=True, kw_only=True, gc=False):
     """A tenant."""
 
     id: str
@@ -221,7 +223,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
     """What to do with an event whose type is not in the catalogue."""
 
 
-class Cancellation(Struct, frozen=True, kw_only=True):
+class Cancellation(Struct, frozen=True, kw_only=True, gc=False):
     """That a person cancelled one delivery: its next turn ends without a request."""
 
     workspace: str
@@ -230,21 +232,21 @@ class Cancellation(Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
-class SchemaNote(Struct, frozen=True, kw_only=True):
+class SchemaNote(Struct, frozen=True, kw_only=True, gc=False):
     """An Avro schema by its fingerprint: a reader older than its writer can read by it."""
 
     fingerprint: str
     text: str
 
 
-class GroupNote(Struct, frozen=True, kw_only=True):
+class GroupNote(Struct, frozen=True, kw_only=True, gc=False):
     """That a consumer group has started once, and on how many partitions of each topic."""
 
     group: str
     partitions: dict[str, int]
 
 
-class TopicsNote(Struct, frozen=True, kw_only=True):
+class TopicsNote(Struct, frozen=True, kw_only=True, gc=False):
     """N: into how many partitions the keyed topics are cut. Another count is 'not ready'."""
 
     partitions: dict[str, int]
@@ -255,7 +257,7 @@ ConfigRecord = (
 )
 
 
-class Dead(Struct, frozen=True, kw_only=True):
+class Dead(Struct, frozen=True, kw_only=True, gc=False):
     """What could not be read or had to be refused, and why. `raw` may be cut to 1 MiB."""
 
     topic: str

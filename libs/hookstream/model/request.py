@@ -17,7 +17,7 @@ USER_AGENT = b"Hookstream/0.1.0"
 RawHeaders = list[tuple[bytes, bytes]]
 
 
-class OutgoingRequest(Struct, frozen=True, kw_only=True):
+class OutgoingRequest(Struct, frozen=True, kw_only=True, gc=False):
     """One HTTP request, ready to be written. Its headers may hold secrets: never log it."""
 
     method: str

@@ -33,7 +33,7 @@ from hookstream.process.telemetry import Telemetry, TelemetrySettings
 FINISHED, FAILED, WRONG_SETTINGS, BUDGET_OVER = 0, 1, 2, 3
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BEAT_S = 1.0
-GC_THRESHOLDS = (50_000, 20, 100)
+GC_THRESHOLDS = (250_000, 20, 100)
 """The collector runs over everything in flight: at its defaults that is a third of a busy process's
 time. What we make has no cycles; these are for what others leave behind."""
 LOOP_MAX_AGE_S = 15.0

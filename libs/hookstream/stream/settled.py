@@ -16,7 +16,7 @@ from hookstream.model.records import FINAL, SUCCEEDED_BY, UNSETTLED, Attempt, Re
 RING = 20_000
 
 
-class Settlement(Struct, frozen=True, kw_only=True):
+class Settlement(Struct, frozen=True, kw_only=True, gc=False):
     """How a turn was settled: what an outcome's headers say, enough to write its successor."""
 
     turn: int

@@ -17,7 +17,7 @@ SPAN = 20_000
 _VERSION = "1"
 
 
-class Committed(Struct, frozen=True, kw_only=True):
+class Committed(Struct, frozen=True, kw_only=True, gc=False):
     """What one commit says of a partition."""
 
     offset: int
