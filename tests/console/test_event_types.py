@@ -25,3 +25,11 @@ def test_what_is_no_schema_or_does_not_fit_it_is_refused(ours: Side) -> None:
     body = {"name": "a.b", "json_schema": SCHEMA, "sample": {"id": "x"}}
     refused(ours.call("POST", "/v1/event-types", body), 422, "schema_mismatch", "sample")
     refused(ours.call("POST", "/v1/event-types", {"name": "a b"}), 422, "invalid_type", "name")
+
+
+def test_a_schema_may_be_true_or_false_and_no_other_bare_value(ours: Side) -> None:
+    assert ours.made("/v1/event-types", {"name": "a", "json_schema": True})["json_schema"] is True
+    for value in (1, "true", []):
+        answer = ours.call("POST", "/v1/event-types", {"name": "b", "json_schema": value})
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["field"].startswith("json_schema")

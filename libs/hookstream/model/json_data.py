@@ -103,9 +103,9 @@ def _check_references(schema: Any) -> None:
 def _members(value: Any) -> Iterable[dict[str, Any]]:
     if isinstance(value, dict):
         yield value
-    for inner in value.values() if isinstance(value, dict) else value:
-        if isinstance(inner, dict | list):
-            yield from _members(inner)
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for inner in inside:
+        yield from _members(inner)
 
 
 def _path(error: ValidationError) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from hookstream.model.checks import MAX_DATA, is_type
 from hookstream.model.json_data import check_schema, check_schema_itself
@@ -39,7 +39,7 @@ class EventTypeChange(Body):
     version: int | None = None
     group: Annotated[str, Field(max_length=128)] | None = None
     description: Annotated[str, Field(max_length=2000)] | None = None
-    json_schema: Schema | bool | None = Field(default=None, description="Events must fit it")
+    json_schema: Schema | StrictBool | None = Field(default=None, description="Events must fit it")
     sample: Any = None
 
 
