@@ -39,7 +39,8 @@ def products(
     broker: EmbeddedKafka, postgres: EmbeddedPostgres, authority: tuple[Path, Path]
 ) -> Iterator[Shared]:
     """The system, at the real clock."""
-    with shared(broker, postgres, SSL_CERT_FILE=str(authority[0])) as system:
+    settings = {"SSL_CERT_FILE": str(authority[0]), "HOOKSTREAM_STATUS_FAILING_AFTER_S": "1"}
+    with shared(broker, postgres, **settings) as system:
         yield system
 
 
