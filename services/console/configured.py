@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from hookstream.model.checks import is_type
+from hookstream.model.expression import check_extract
 from hookstream.model.ids import is_id
 from hookstream.model.operational import TYPES
 from hookstream.model.policy import Policy
@@ -38,6 +39,7 @@ def new_row(
     name = body.name if body.name is not None else new_name()
     check_name(name)
     check_events(body.events)
+    must(check_extract(body.extract))
     if integration is None and not body.url:
         raise Problem(422, "missing", "url is required", field="url")
     check_destination(body.url, integration, policy.https_only)
@@ -116,6 +118,7 @@ def _converted(body: WebhookChange) -> dict[str, Any]:
     if "properties" in body.model_fields_set:
         given["properties"] = _json_or_none(body.properties)
     if body.extract is not None:
+        must(check_extract(body.extract))
         given["extract"] = msgspec.json.encode(body.extract)
     if "retry" in body.model_fields_set:
         given |= retry_columns(body.retry)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hookstream.model.expression import KNOWN, MAX_LENGTH, check_expression
+from hookstream.model.expression import KNOWN, MAX_LENGTH, check_expression, check_extract
 from hookstream.model.extract import MAX_REASON, MAX_VALUES, NOTHING, said, stated
 
 ORDER = (
@@ -174,6 +174,13 @@ def test_no_answer_and_no_expression_takes_long(expression: str, body: bytes) ->
     assert found.values is not None
     assert len(found.values) < MAX_VALUES + 1_000
     assert json.loads(found.values)["crm"].keys() == extract.keys()
+
+
+def test_the_first_expression_that_would_not_do_is_named() -> None:
+    assert check_extract({"a": "order.id", "b": "ok"}) is None
+    refusal = check_extract({"a": "order.id", "b": "a[", "c": ""})
+    assert refusal is not None
+    assert refusal.field == "extract.b"
 
 
 def test_what_is_evaluated_is_known_by_name() -> None:

@@ -5,6 +5,7 @@ could copy its input many times over is refused when it is saved, and each evalu
 spend. `to_string` and `join` are left out, as they make much out of little.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -47,6 +48,12 @@ class Budget:
         self.left -= steps
         if self.left < 0:
             raise EvaluationError("takes too long on this answer")
+
+
+def check_extract(extract: Mapping[str, str]) -> Refusal | None:
+    """Whether each of a webhook's expressions, by the names of their values, may be saved."""
+    refusals = (check_expression(text, f"extract.{name}") for name, text in extract.items())
+    return next((refusal for refusal in refusals if refusal is not None), None)
 
 
 def check_expression(text: str, field: str) -> Refusal | None:
