@@ -18,15 +18,15 @@ BOOKED = frozenset({"rate", "busy"})
 """Reasons of a deferral whose time was booked: back at that time, it need not book again."""
 
 
-class Go(Struct, frozen=True):
+class Go(Struct, frozen=True, gc=False):
     """Send now."""
 
 
-class Wait(Struct, frozen=True):
+class Wait(Struct, frozen=True, gc=False):
     """Not now, but within a second: keep it in memory."""
 
 
-class Defer(Struct, frozen=True):
+class Defer(Struct, frozen=True, gc=False):
     """Write it back, due at `until_ms`; costs no attempt. `booked_ms`: the time is its own, up to
     then, in fractions: a lane of 1,000 a second must not lose by each rounding (M2)."""
 
@@ -35,17 +35,17 @@ class Defer(Struct, frozen=True):
     booked_ms: float | None = None
 
 
-class Park(Struct, frozen=True):
+class Park(Struct, frozen=True, gc=False):
     """The webhook is paused, disabled or not verified: keep it in Postgres."""
 
 
-class Cancel(Struct, frozen=True):
+class Cancel(Struct, frozen=True, gc=False):
     """It is not wanted any more: the webhook is gone, or a person cancelled it."""
 
     why: str = "webhook_deleted"
 
 
-class Rekey(Struct, frozen=True):
+class Rekey(Struct, frozen=True, gc=False):
     """An edit moved the webhook: its deliveries belong to this lane."""
 
     lane: str
@@ -54,7 +54,7 @@ class Rekey(Struct, frozen=True):
 Plan = Go | Wait | Defer | Park | Cancel | Rekey
 
 
-class View(Struct, frozen=True):
+class View(Struct, frozen=True, gc=False):
     """What the lane looks like to one delivery at this moment."""
 
     in_flight: int = 0
@@ -119,8 +119,9 @@ def _later(
 ) -> Plan:
     hopeless = health.limit == 0 or view.slow >= allowed
     due_back = delivery.deferred_since_ms is not None and delivery.reason in BOOKED
-    early = due_back or view.kept or view.horizon_ms <= now_ms + WAIT_MS
-    has_room = view.kept or (view.has_room and view.waiting < room)
+    placed = view.kept or delivery.kind in TRIALS  # a trial does not queue behind a backlog
+    early = placed or due_back or view.horizon_ms <= now_ms + WAIT_MS
+    has_room = placed or (view.has_room and view.waiting < room)
     soon = view.next_free_ms <= now_ms + WAIT_MS
     if not hopeless and early and soon and has_room:
         return Wait()

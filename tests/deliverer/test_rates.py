@@ -6,6 +6,7 @@ from math import ceil
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hookstream.model.shards import lane_of
 from services.deliverer.admit import Defer, Go, Rekey, Wait
@@ -95,6 +96,23 @@ def test_m2_what_was_booked_at_the_old_rate_does_not_hold_up_a_faster_lane() -> 
     assert isinstance(plans[-1], Defer)
     assert plans[-1].until_ms > START + 15_000
     assert lanes.submit(a_turn(number=30, rate_per_s=50.0), START + 10) == Wait()
+
+
+def test_m2_a_test_is_counted_but_does_not_queue_behind_what_was_booked() -> None:
+    lanes = Lanes(100, MB)
+    for number in range(100):
+        last = lanes.submit(a_turn(number=number), START)
+    assert isinstance(last, Defer)
+    trial = a_turn("wh_2", number=101)
+    trial.delivery = replace(trial.delivery, kind="test")
+    assert lanes.submit(trial, START) == Wait()
+    wakes = []
+    while not trial.is_open:
+        wake = lanes.next_wake_ms
+        assert wake is not None
+        wakes.append(wake)
+        lanes.tick(int(wake) + 1)
+    assert START + 2 * 95 <= wakes[-1] <= START + 1000
 
 
 def test_lanes_left_by_edits_are_forgotten() -> None:
