@@ -10,7 +10,7 @@ from hookstream.model.seal import Keys
 from hookstream.store.pool import Pool
 from hookstream.store.published import Published
 from services.console.problems import Problem
-from services.console.settings import ConsoleSettings
+from services.console.settings import ConsoleSettings, PublishedSettings
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Console:
     pool: Pool
     keys: Keys
     published: Published
+    egress: PublishedSettings = field(default_factory=PublishedSettings)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the database has the tables of this version."""
 

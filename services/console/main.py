@@ -18,9 +18,9 @@ from hookstream.store.published import Published
 from hookstream.store.settings import PostgresSettings
 from services.console.app import build
 from services.console.context import Console
-from services.console.settings import ConsoleSettings
+from services.console.settings import ConsoleSettings, PublishedSettings
 
-SETTINGS = (ConsoleSettings, SealSettings, PostgresSettings)
+SETTINGS = (ConsoleSettings, PublishedSettings, SealSettings, PostgresSettings)
 """The groups it reads."""
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,8 @@ async def main(stop: asyncio.Event, context: Context) -> None:
     settings = read(ConsoleSettings)
     context.health.not_ready(_DATABASE, "does not answer yet")
     listening = _listening(settings)
-    async with open_console(settings, read(SealSettings), read(PostgresSettings)) as console:
+    groups = read(SealSettings), read(PostgresSettings), read(PublishedSettings)
+    async with open_console(settings, *groups) as console:
         server = _Server(_config(console))
         serving = asyncio.create_task(server.serve([listening]))
         watching = asyncio.create_task(_tell_ready(console, context))
@@ -58,12 +59,15 @@ async def main(stop: asyncio.Event, context: Context) -> None:
 
 @asynccontextmanager
 async def open_console(
-    settings: ConsoleSettings, seal: SealSettings, postgres: PostgresSettings
+    settings: ConsoleSettings,
+    seal: SealSettings,
+    postgres: PostgresSettings,
+    egress: PublishedSettings | None = None,
 ) -> AsyncIterator[Console]:
     """All that the application works with, without a server; migrates in the background."""
     dsn = postgres.dsn.get_secret_value()
     pool = open_pool(postgres)
-    console = Console(settings, pool, seal.parsed(), Published(dsn))
+    console = Console(settings, pool, seal.parsed(), Published(dsn), egress or PublishedSettings())
     tasks = [
         asyncio.create_task(_migrated(console, dsn)),
         asyncio.create_task(console.published.run()),

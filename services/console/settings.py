@@ -1,8 +1,24 @@
 """How the console is reached and what it allows."""
 
+from ipaddress import ip_network
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+
+class PublishedSettings(BaseModel):
+    """HOOKSTREAM_EGRESS_…: what people are told of where requests come from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    section: ClassVar[str] = "egress"
+
+    published: tuple[str, ...] = ()
+    """Networks that requests leave from, such as `203.0.113.0/24`; `GET /v1/egress` lists them."""
+
+    @field_validator("published")
+    @classmethod
+    def _are_networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(text)) for text in texts)
 
 
 class ConsoleSettings(BaseModel):

@@ -5,6 +5,7 @@ There, after name resolution and for literal addresses too, no spelling of a hos
 """
 
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
@@ -45,6 +46,14 @@ _DENIED_V6 = (
 )
 
 
+_FAMILIES: dict[type[Address], socket.AddressFamily] = {
+    IPv4Address: socket.AF_INET,
+    IPv6Address: socket.AF_INET6,
+}
+_BIND_ADDRESS_NO_PORT = 24 if sys.platform == "linux" else None  # named in Python from 3.12 on
+"""The port is chosen when it connects, so that one serves many receivers: else 28,000 in all."""
+
+
 class AddressNotAllowed(PermissionError):
     """Nothing may be sent to that address. Says neither which nor why: hosts are guessed at."""
 
@@ -52,11 +61,23 @@ class AddressNotAllowed(PermissionError):
         super().__init__("address not allowed")
 
 
-class Egress:
-    """Which addresses may be reached: public ones, and the networks that settings name."""
+class NoSource(PermissionError):
+    """Requests leave from given addresses, and none of them is of the receiver's kind."""
 
-    def __init__(self, allowed: Sequence[Network] = ()) -> None:
+    def __init__(self) -> None:
+        super().__init__("no source address of that kind")
+
+
+class Egress:
+    """Which addresses may be reached: public ones, and the networks that settings name.
+
+    `sources`: the addresses of this machine that requests leave from (W7), one a family; then a
+    receiver of the other family is not reached at all. None: as the system chooses.
+    """
+
+    def __init__(self, allowed: Sequence[Network] = (), sources: Sequence[Address] = ()) -> None:
         self._allowed = tuple(allowed)
+        self._sources = {_FAMILIES[type(source)]: str(source) for source in sources}
         self._denied_v4 = tuple(map(IPv4Network, _DENIED_V4))
         self._denied_v6 = tuple(map(IPv6Network, _DENIED_V6))
         self._global_v6 = IPv6Network(_GLOBAL_V6)
@@ -82,7 +103,30 @@ class Egress:
             raise AddressNotAllowed
         if not self.allows(address[0]):
             raise AddressNotAllowed
-        return socket.socket(family, kind, protocol)
+        made = socket.socket(family, kind, protocol)
+        return self._bound(made) if self._sources else made
+
+    def check_sources(self) -> None:
+        """Raises OSError where a source is no address of this machine."""
+        for family in self._sources:
+            with socket.socket(family, socket.SOCK_STREAM) as made:
+                self._bind(made)
+
+    def _bound(self, made: socket.socket) -> socket.socket:
+        try:
+            self._bind(made)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def _bind(self, made: socket.socket) -> None:
+        source = self._sources.get(made.family)
+        if source is None:
+            raise NoSource
+        if _BIND_ADDRESS_NO_PORT is not None:
+            made.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+        made.bind((source, 0))
 
     def _is_public(self, ip: Address) -> bool:
         if isinstance(ip, IPv4Address):

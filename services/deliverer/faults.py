@@ -8,7 +8,7 @@ import aiohttp
 import httpx2
 
 from hookstream.model.errors import FAULTS, ErrorKind
-from services.deliverer.egress import AddressNotAllowed
+from services.deliverer.egress import AddressNotAllowed, NoSource
 
 _OURS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 _EXPIRED = {9, 10}  # OpenSSL: not yet valid, expired
@@ -62,6 +62,8 @@ def _of_setup(error: BaseException, _: BaseException) -> ErrorKind | None:
 def _of_connecting(error: BaseException, cause: BaseException) -> ErrorKind | None:
     if isinstance(cause, AddressNotAllowed):
         return "address_not_allowed"
+    if isinstance(cause, NoSource):
+        return "unreachable"
     if isinstance(cause, ssl.SSLError):
         return _certificate(cause)
     if isinstance(error, aiohttp.ServerFingerprintMismatch):

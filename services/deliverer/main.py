@@ -14,6 +14,7 @@ from hookstream.model.seal import NONCE
 from hookstream.process.logs import Logs
 from hookstream.process.run import Context
 from hookstream.process.sealing import SealSettings
+from hookstream.process.settings import SettingsError
 from hookstream.process.streaming import Streaming
 from hookstream.stream.open import partitions
 from hookstream.stream.settings import KafkaSettings
@@ -73,8 +74,19 @@ async def main(
 def _sender(context: Context) -> Sender:
     egress = context.environment.read(EgressSettings)
     slots = context.environment.read(DelivererSettings).slots
-    connections = Connections(egress, Egress(egress.networks).open_socket, slots)
+    connections = Connections(egress, _guard(egress).open_socket, slots)
     return Sender(AiohttpTransport(connections, egress.connect_timeout_s))
+
+
+def _guard(settings: EgressSettings) -> Egress:
+    guard = Egress(settings.networks, settings.sources)
+    try:
+        guard.check_sources()
+    except OSError as error:
+        given = ", ".join(settings.source_address)
+        problem = f"HOOKSTREAM_EGRESS_SOURCE_ADDRESS: {given}: {error.strerror}"
+        raise SettingsError([f"{problem} (give addresses of this machine)"]) from error
+    return guard
 
 
 def _deliverer(

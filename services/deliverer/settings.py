@@ -1,11 +1,12 @@
 """How the deliverer reaches the internet (`HOOKSTREAM_DELIVERER_…`, `HOOKSTREAM_EGRESS_…`)."""
 
+from ipaddress import ip_address
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from services.deliverer.egress import Network, parse_networks
+from services.deliverer.egress import Address, Network, parse_networks
 
 
 class DelivererSettings(BaseModel):
@@ -41,6 +42,9 @@ class EgressSettings(BaseModel):
 
     allow: tuple[str, ...] = ()
     """Networks beside the public internet, such as `127.0.0.0/8` or `10.1.0.0/16`."""
+    source_address: tuple[str, ...] = ()
+    """Addresses of this machine that requests leave from (W7), one of IPv4 and one of IPv6; of the
+    other kind, receivers are then not reached. None: as the system chooses."""
     connect_timeout_s: float = Field(default=5.0, gt=0, le=60)
     """How long opening a connection may take, TLS included, in seconds."""
     keep_alive_s: float = Field(default=45.0, ge=0, le=600)
@@ -55,6 +59,19 @@ class EgressSettings(BaseModel):
     def _are_networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         parse_networks(texts)
         return texts
+
+    @field_validator("source_address")
+    @classmethod
+    def _are_one_of_a_kind(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        kinds = [ip_address(text).version for text in texts]
+        if len(set(kinds)) != len(kinds):
+            raise ValueError("has two addresses of one kind: give one of IPv4 and one of IPv6")
+        return texts
+
+    @property
+    def sources(self) -> tuple[Address, ...]:
+        """`source_address`, read."""
+        return tuple(map(ip_address, self.source_address))
 
     @property
     def networks(self) -> tuple[Network, ...]:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from hookstream.model.deliveries import first_turn
+from hookstream.model.deliveries import ended_apart, first_turn
 from hookstream.model.ids import released_id
 from hookstream.model.records import Attempt, Delivery, Event, Outcome, Result, Webhook
-from hookstream.model.shards import lane_for
 from hookstream.store.parked import Parked
 
 
@@ -38,19 +37,15 @@ def chains(parked: Sequence[str], released_before: Sequence[str]) -> dict[str, l
 
 def ended(parked: Parked, webhook: Webhook, result: Result, reason: str, now_ms: int) -> Outcome:
     """The end of the delivery that waited, for the log and for a rebuild. It settles no turn."""
-    return Outcome(
-        workspace=parked.workspace,
+    return ended_apart(
+        webhook,
         delivery=parked.delivery,
         kind=parked.kind,
-        turn=None,
-        webhook=parked.webhook,
-        webhook_version=webhook.version,
-        lane=lane_for(webhook, parked.subject, parked.event),
         event=parked.event,
         event_type=parked.event_type,
         subject=parked.subject,
         result=result,
         reason=reason,
         logged_at_ms=parked.logged_at_ms,
-        ended_at_ms=now_ms,
+        now_ms=now_ms,
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from hookstream.model.ids import delivery_id
-from hookstream.model.records import Delivery, Outcome
+from hookstream.model.records import Delivery
 from hookstream.store import outbox
 from tests.console.conftest import Two
 from tests.console.logged import log_dead, log_delivery, log_event, log_something
@@ -122,16 +122,6 @@ def test_what_still_runs_or_must_not_be_is_not_sent_again(two: Two, webhook: str
     lost = log_delivery(two.pool, "ours", webhook, "evt_unknown", result="failed")
     path = f"/v1/log/deliveries/{lost}/resend"
     refused(two.ours.call("POST", path), 409, "event_gone", "event")
-
-
-def test_deleting_a_webhook_ends_what_waits_for_it(two: Two, webhook: str) -> None:
-    waiting = [log_something(two.pool, "ours", webhook, result="parked")[0] for _ in range(3)]
-    two.ours.call("DELETE", f"/v1/webhooks/{webhook}")
-    ended = told(two, "outcomes")
-    assert sorted(o.delivery for o in ended if isinstance(o, Outcome)) == sorted(waiting)
-    assert {(o.result, o.turn, o.reason) for o in ended if isinstance(o, Outcome)} == {
-        ("cancelled", None, "webhook_deleted")
-    }
 
 
 def test_what_was_refused_is_listed_newest_first(two: Two) -> None:

@@ -17,11 +17,13 @@ BODIES: dict[str, Any] = {
     "POST /v1/keys": {},
     "POST /v1/webhooks": {"url": "https://example.com"},
     "PATCH /v1/webhooks/{webhook}": {"description": "x"},
+    "POST /v1/webhooks/{webhook}/replay": {"from": "2026-01-01"},
     "POST /v1/event-types": {"name": "a.b"},
     "PATCH /v1/event-types/{name}": {"description": "x"},
     "POST /v1/policies": {"name": "x"},
     "PATCH /v1/policies/{policy}": {"name": "y"},
 }
+REPLAY = BODIES["POST /v1/webhooks/{webhook}/replay"]
 LEAST = {"GET": "viewer", "POST": "editor", "PATCH": "editor", "DELETE": "editor"}
 
 
@@ -49,6 +51,7 @@ def paths(two: Two) -> dict[str, str]:
         "event": event,
         "delivery": delivery,
         "step": "pause",
+        "replay": two.theirs.made(f"/v1/webhooks/{webhook['id']}/replay", REPLAY)["id"],
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hookstream.model.ids import released_id
-from hookstream.model.records import Attempt, Delivery, Kind, Outcome
+from hookstream.model.records import Attempt, Delivery, Kind, Outcome, Result
 from hookstream.store import outbox, parked
 from hookstream.store.pool import Connection
 from hookstream.store.session import Session
@@ -289,7 +289,7 @@ def test_a_success_beats_a_cancellation_in_whichever_order_they_are_read(
 
 @pytest.mark.parametrize("later", ["failed", "retrying", "parked", "cancelled"])
 def test_a_cancelled_delivery_stays_cancelled_whatever_its_last_turn_says(
-    connection: Connection, log: Log, later: str
+    connection: Connection, log: Log, later: Result
 ) -> None:
     more = {"delivery": "d1", "logged_at_ms": NOW_MS}
     log.outcomes(outcome("retrying", **more))

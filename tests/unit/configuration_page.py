@@ -3,6 +3,7 @@
 import ast
 import inspect
 import textwrap
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -28,7 +29,10 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 def page() -> str:
     """The whole page."""
-    return _HEAD + "".join(_section(group) for group in _ordered())
+    by_section = groupby(_ordered(), lambda group: str(group.section))  # type: ignore[attr-defined]
+    return _HEAD + "".join(
+        f"\n## {section}\n" + "".join(map(_section, groups)) for section, groups in by_section
+    )
 
 
 def _ordered() -> list[type[BaseModel]]:
@@ -45,7 +49,7 @@ def _section(group: type[BaseModel]) -> str:
         for name, field in group.model_fields.items()
     ]
     return (
-        f"\n## {section}\n\n{_about(group)}\n\n| variable | default | allowed | what it is |\n"
+        f"\n{_about(group)}\n\n| variable | default | allowed | what it is |\n"
         f"|---|---|---|---|\n{''.join(rows)}"
     )
 

@@ -109,7 +109,7 @@ def crowded(cursor: Cursor, most: int) -> list[str]:
 
 
 def counts(pool: Pool, webhooks: Collection[str]) -> dict[str, int]:
-    """How many wait for each of these webhooks, counted up to `COUNTED`."""
+    """How many wait for each of these webhooks, those given up apart; counted up to `COUNTED`."""
     with pool.connection() as connection, connection.cursor() as cursor:
         return counts_in(cursor, webhooks)
 
@@ -117,9 +117,9 @@ def counts(pool: Pool, webhooks: Collection[str]) -> dict[str, int]:
 def counts_in(cursor: Cursor, webhooks: Collection[str]) -> dict[str, int]:
     """The same within a transaction."""
     found = cursor.execute(
-        "SELECT id, (SELECT count(*) FROM"
-        " (SELECT FROM parked WHERE webhook = asked.id LIMIT %s) AS some)"
-        " FROM unnest(%s::text[]) AS asked (id)",
+        "SELECT w.id, (SELECT count(*) FROM (SELECT FROM parked AS p WHERE p.webhook = w.id"
+        " AND p.parked_at_ms > coalesce(w.discard_till_ms, -1) LIMIT %s) AS counted)"
+        " FROM webhooks AS w WHERE w.id = ANY(%s)",
         (COUNTED, list(webhooks)),
     )
     return {webhook: int(count) for webhook, count in found}

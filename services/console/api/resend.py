@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from hookstream.model.deliveries import first_turn
-from hookstream.model.ids import delivery_id
+from hookstream.model.ids import delivery_id, released_id
 from hookstream.model.records import Delivery, Event, Webhook
 from hookstream.store import parked
 from hookstream.store.change import Change
@@ -82,4 +82,7 @@ def _allowed(row: DeliverySeen, webhook: Webhook | None) -> Webhook:
     if row.state not in _OVER:
         hint = "wait until it has ended, or resume the webhook it waits for"
         raise Problem(409, "still_running", f"the delivery is {row.state}", hint=hint)
+    if row.reason == "released":
+        hint = f"see the delivery that was released for it: {released_id(row.id)}"
+        raise Problem(409, "still_running", "the delivery goes on as another one", hint=hint)
     return webhook

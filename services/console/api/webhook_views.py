@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from hookstream.store import integrations, log, outbox
+from hookstream.store import integrations, log, outbox, parked
+from hookstream.store.parked import COUNTED
 from hookstream.store.pool import Pool
 from hookstream.store.webhooks import WebhookRow, compiled_some
 from services.console.api.log_bodies import delivery_out
@@ -32,6 +34,7 @@ class WebhookSeen(WebhookOut):
     still on its way to where events are routed."""
 
     last_delivery: LastDelivery | None = None
+    parked: Annotated[int, Field(description=f"Deliveries that wait for it; {COUNTED}: or more")]
 
 
 async def told(
@@ -54,6 +57,7 @@ def views(pool: Pool, workspace: str, rows: Sequence[WebhookRow]) -> list[Webhoo
     ids = [row.id for row in rows]
     waiting = outbox.on_their_way(pool, [f"webhook/{id_}" for id_ in ids])
     last = _last_deliveries(pool, workspace, ids)
+    waiting_for = parked.counts(pool, ids)
     shared = _integrations(pool, workspace, rows)
     return [
         WebhookSeen(
@@ -61,6 +65,7 @@ def views(pool: Pool, workspace: str, rows: Sequence[WebhookRow]) -> list[Webhoo
                 row, shared.get(row.integration or ""), f"webhook/{row.id}" not in waiting
             ).model_dump(),
             last_delivery=last.get(row.id),
+            parked=waiting_for.get(row.id, 0),
         )
         for row in rows
     ]

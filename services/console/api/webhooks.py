@@ -10,7 +10,6 @@ from hookstream.store.workspaces import WorkspaceRow
 from services.console.api.webhook_bodies import WebhookChange, WebhookIn, WebhookOut
 from services.console.api.webhook_views import WebhookSeen, told, views
 from services.console.callers import Editor, Viewer
-from services.console.cancelled import cancel_parked
 from services.console.configured import changed_row, check_known, new_row
 from services.console.context import ConsoleDep
 from services.console.paging import Cursor, Limit, Page, page, position
@@ -101,7 +100,8 @@ async def change(
 async def delete(
     webhook: str, caller: Editor, console: ConsoleDep, request: Request, response: Response
 ) -> WebhookOut:
-    """Delete a webhook: what waits for it ends as cancelled; a running request finishes."""
+    """Delete a webhook: what waits for it ends as cancelled, soon after and page by page, and no
+    turn of it is sent any more; a running request finishes."""
 
     def work(change: Change) -> WebhookRow:
         home(change, caller.home)
@@ -109,7 +109,6 @@ async def delete(
         check_version(request, before.version)
         after = msgspec.structs.replace(before, version=before.version + 1, state="deleted")
         gone = record_of(change, after)
-        cancel_parked(change, gone)
         return WEBHOOKS.update(change, before, after, gone, "delete")
 
     saved, published = await save(console, caller, work)

@@ -15,7 +15,6 @@ from hookstream.store.webhooks import WEBHOOKS, of_workspace
 from hookstream.store.workspaces import WORKSPACES, WorkspaceRow
 from services.console.bodies import Body
 from services.console.callers import Anyone, Caller, Operator, operator
-from services.console.cancelled import cancel_parked
 from services.console.context import ConsoleDep
 from services.console.fresh import new_id
 from services.console.paging import Cursor, Limit, Page, page, position
@@ -172,7 +171,6 @@ def _end(change: Change, workspace: str) -> None:
     for webhook in of_workspace(change, workspace, 1_000_000):
         gone = msgspec.structs.replace(webhook, version=webhook.version + 1, state="deleted")
         compiled = record_of(change, gone)
-        cancel_parked(change, compiled)
         WEBHOOKS.update(change, webhook, gone, compiled, "delete")
     for key in active(change, workspace):
         ended = msgspec.structs.replace(key, version=key.version + 1, state="deleted")
