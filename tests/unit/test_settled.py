@@ -4,6 +4,7 @@ import pytest
 
 from hookstream.model.records import Result
 from hookstream.stream.settled import Settled, Settlement, Step, deciding
+from hookstream.stream.tail import settlement_of
 
 
 def ended(turn: int, result: Result, source: int = 0) -> Settlement:
@@ -96,3 +97,19 @@ def test_a_turn_open_here_is_never_forgotten() -> None:
     for n in range(5):
         s.ended(f"d{n}", ended(1, "succeeded"))
     assert s.step("open", 1, "h") is Step.DROP
+
+
+@pytest.mark.parametrize("result", ["succeeded", "failed"])
+@pytest.mark.parametrize("known", ["retrying", "deferred", "waiting", None])
+def test_a_callback_in_the_tail_ends_its_delivery_whatever_its_turn(
+    result: Result, known: Result | None
+) -> None:
+    """It has no turn, hash or source, and stands before or after the turn's own outcome."""
+    headers = {"delivery": b"d", "result": result.encode()}
+    told = [settlement_of(headers)[1]]
+    told += [ended(1, known)] if known else []
+    for in_order in (told, told[::-1]):
+        s = Settled()
+        for each in in_order:
+            s.learn("d", each, source_done=True)
+        assert [s.step("d", t, "h") for t in (1, 2, 3)] == [Step.DROP] * 3
