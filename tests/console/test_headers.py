@@ -22,12 +22,27 @@ def name() -> str:
     return f"policy-{next(_numbers)}"
 
 
-def both(side: Side, headers: list[dict[str, object]], code: str, field: str) -> None:
-    """Refused when a webhook is made with these, and when one is changed to them."""
-    body = {"url": URL, "headers": headers}
-    refused(side.call("POST", "/v1/webhooks", body), 422, code, field)
-    path = f"/v1/webhooks/{side.made('/v1/webhooks', {'url': URL})['id']}"
-    refused(side.call("PATCH", path, {"headers": headers}), 422, code, field)
+def everywhere(side: Side, headers: list[dict[str, object]], code: str, field: str) -> None:
+    """Refused when a webhook, or an integration, is made with these or changed to them."""
+    bodies: dict[str, dict[str, object]] = {
+        "/v1/webhooks": {"url": URL},
+        "/v1/integrations": {"name": name(), "root_url": URL},
+    }
+    for path, body in bodies.items():
+        answer = side.call("POST", path, body | {"headers": headers})
+        refused(answer, 422, code, field)
+        answer = side.call("PATCH", f"{path}/{_made(side, path, body)}", {"headers": headers})
+        refused(answer, 422, code, field)
+
+
+_kept: dict[tuple[str, str], str] = {}
+
+
+def _made(side: Side, path: str, body: dict[str, object]) -> str:
+    """Id of one that is there to be changed; no change of these tests may succeed."""
+    if (side.url, path) not in _kept:
+        _kept[side.url, path] = str(side.made(path, body)["id"])
+    return _kept[side.url, path]
 
 
 @pytest.mark.parametrize("private", [False, True])
@@ -36,12 +51,14 @@ def test_headers_of_the_connection_and_of_ours_are_refused(
 ) -> None:
     for given in FRAMING + OURS:
         header = {"key": given, "value": "x", "private": private}
-        both(side_of_file, [header], "header_not_allowed", f"headers.{given}")
+        everywhere(side_of_file, [header], "header_not_allowed", f"headers.{given}")
 
 
 @pytest.mark.parametrize("name", ["a b", "a:b", "X\r\nEvil", "X-É", "X\x00", "(x)", "x\n"])
 def test_names_that_are_no_names_are_refused(side_of_file: Side, name: str) -> None:
-    both(side_of_file, [{"key": name, "value": "x"}], "invalid_header_name", f"headers.{name}")
+    everywhere(
+        side_of_file, [{"key": name, "value": "x"}], "invalid_header_name", f"headers.{name}"
+    )
 
 
 @pytest.mark.parametrize("private", [False, True])
@@ -52,20 +69,22 @@ def test_values_that_a_header_cannot_carry_are_refused(
     side_of_file: Side, value: str, private: bool
 ) -> None:
     header: dict[str, object] = {"key": "X-A", "value": value, "private": private}
-    both(side_of_file, [header], "invalid_header_value", "headers.X-A")
+    everywhere(side_of_file, [header], "invalid_header_value", "headers.X-A")
 
 
 def test_sizes_and_numbers_have_bounds(side_of_file: Side) -> None:
-    both(side_of_file, [{"key": "x" * 129, "value": "x"}], "string_too_long", "headers.key")
-    both(side_of_file, [{"key": "", "value": "x"}], "string_too_short", "headers.key")
-    both(side_of_file, [{"key": "X-A", "value": "x" * 4097}], "string_too_long", "headers.value")
+    everywhere(side_of_file, [{"key": "x" * 129, "value": "x"}], "string_too_long", "headers.key")
+    everywhere(side_of_file, [{"key": "", "value": "x"}], "string_too_short", "headers.key")
+    everywhere(
+        side_of_file, [{"key": "X-A", "value": "x" * 4097}], "string_too_long", "headers.value"
+    )
     many: list[dict[str, object]] = [{"key": f"X-{n}", "value": "x"} for n in range(33)]
-    both(side_of_file, many, "too_long", "headers")
+    everywhere(side_of_file, many, "too_long", "headers")
 
 
 def test_a_name_stands_once_in_whatever_case(side_of_file: Side) -> None:
     twice: list[dict[str, object]] = [{"key": "X-A", "value": "1"}, {"key": "x-a", "value": "2"}]
-    both(side_of_file, twice, "header_repeated", "headers")
+    everywhere(side_of_file, twice, "header_repeated", "headers")
 
 
 def test_a_content_type_with_a_line_break_is_refused(side_of_file: Side) -> None:
@@ -95,6 +114,24 @@ def test_the_header_of_the_signature_is_not_the_webhooks_to_set(two: Two) -> Non
     refused(answer, 422, "header_not_allowed", field)
     (webhook,) = compiled(two.pool, "ours")
     assert (webhook.version, webhook.policy.id) == (1, "standard")
+
+
+def test_an_integration_does_not_bring_the_header_of_a_signature(ours: Side) -> None:
+    signature = {"scheme": "sha256", "header": "X-Acme-Signature"}
+    rules = ours.made("/v1/policies", {"name": "signed", "signature": signature})
+    forged = {"headers": [{"key": "x-acme-signature", "value": "forged"}]}
+    shared = ours.made("/v1/integrations", {"name": "one", "root_url": URL})
+    path = f"/v1/integrations/{shared['id']}"
+    webhook = ours.made("/v1/webhooks", {"integration": shared["id"], "policy": rules["id"]})
+    answer = ours.call("PATCH", path, forged)
+    assert (answer.status_code, answer.json()["code"]) == (422, "header_not_allowed")
+    assert "x-acme-signature" in answer.json()["field"] + answer.json()["detail"]
+    ours.call("DELETE", f"/v1/webhooks/{webhook['id']}")
+    assert ours.call("PATCH", path, forged).status_code == 200
+    body = {"integration": shared["id"], "policy": rules["id"]}
+    answer = ours.call("POST", "/v1/webhooks", body)
+    refused(answer, 422, "header_not_allowed", "headers.x-acme-signature")
+    ours.made("/v1/webhooks", body | {"headers_off": ["X-Acme-Signature"]})
 
 
 def test_a_policy_cannot_take_the_header_of_a_webhook_that_follows_it(side_of_file: Side) -> None:
