@@ -1,9 +1,9 @@
 """The only I/O of a turn: one request out, one answer or failure back, within one deadline."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from time import monotonic
 
 import httpx2
 
@@ -13,7 +13,7 @@ from services.deliverer.answer import Answer
 from services.deliverer.connections import CutWhileConnecting
 from services.deliverer.deadline import Deadline
 from services.deliverer.faults import foreign_kind
-from services.deliverer.transport import TARGET, AnswerStream, Body, RawHeaders, parsed
+from services.deliverer.transport import TARGET, AnswerStream, Body, RawHeaders, parse, parsed
 
 READ_BODY = 65_536
 """Bytes of an answer that are read; the rest is cut with the connection."""
@@ -35,7 +35,7 @@ class Sender:
         The body is read up to 64 KiB and the same deadline, then cut; the status stands. Raises
         OutOfSockets, which is no attempt, and whatever is no failure of a request.
         """
-        exchange = _Exchange(int(self._clock() * 1000), asyncio.get_running_loop().time)
+        exchange = _Exchange(int(self._clock() * 1000))
         try:
             with Deadline(deadline_ms / 1000):
                 await exchange.run(self._transport, _request(outgoing))
@@ -54,12 +54,11 @@ class Sender:
 class _Exchange:
     """What is known of one request so far, so that a cut at any moment leaves an answer."""
 
-    __slots__ = ("_body", "_cut", "_ended", "_now", "_response", "_started", "_started_at_ms")
+    __slots__ = ("_body", "_cut", "_ended", "_response", "_started", "_started_at_ms")
 
-    def __init__(self, started_at_ms: int, now: Callable[[], float]) -> None:
+    def __init__(self, started_at_ms: int) -> None:
         self._started_at_ms = started_at_ms
-        self._now = now
-        self._started = now()
+        self._started = monotonic()  # the loop's own clock stands still within a round of it
         self._ended: float | None = None
         self._response: httpx2.Response | None = None
         self._body = b""
@@ -67,7 +66,7 @@ class _Exchange:
 
     async def run(self, transport: httpx2.AsyncBaseTransport, request: httpx2.Request) -> None:
         response = await transport.handle_async_request(request)
-        self._ended = self._now()
+        self._ended = monotonic()
         self._response = response
         try:
             await self._read(response.stream)
@@ -92,7 +91,7 @@ class _Exchange:
 
     def ended(self, error: ErrorKind | None) -> Answer:
         """The answer as it stands; once a status has come, `error` is no more than a remark."""
-        ended = self._ended if self._ended is not None else self._now()
+        ended = self._ended if self._ended is not None else monotonic()
         duration_ms = int((ended - self._started) * 1000)
         response = self._response
         if response is None:
@@ -124,12 +123,13 @@ def _remark(error: ErrorKind | None) -> str:
 
 
 def _request(outgoing: OutgoingRequest) -> httpx2.Request:
+    target = parse(outgoing.url) if outgoing.url_is_rendered else parsed(outgoing.url)
     return httpx2.Request(
         outgoing.method,
-        _url(outgoing.url),
+        httpx2.URL(outgoing.url) if outgoing.url_is_rendered else _url(outgoing.url),
         headers=RawHeaders(outgoing.headers),
         stream=Body(outgoing.body),
-        extensions={TARGET: parsed(outgoing.url)},
+        extensions={TARGET: target},
     )
 
 

@@ -113,10 +113,15 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         await self._session.close()
 
 
-@lru_cache(maxsize=65_536)
-def parsed(url: str) -> URL:
+def parse(url: str) -> URL:
     """The URL as the engine wants it, its path and query untouched."""
     return URL(url, encoded=True)
+
+
+@lru_cache(maxsize=65_536)
+def parsed(url: str) -> URL:
+    """The same, remembered: of webhooks whose URL is always the same."""
+    return parse(url)
 
 
 _FRAMING = {b"host", b"content-length", b"transfer-encoding", b"connection"}

@@ -181,6 +181,15 @@ def test_links_are_made_for_the_linked_envelope_alone() -> None:
     assert asked == [ID, ID]
 
 
+def test_a_fault_is_told_in_few_words_whatever_the_data() -> None:
+    found = webhook(template="${v | date}")
+    with pytest.raises(TemplateError) as fault:
+        made(found, b'{"v":"%b"}' % (b"x" * 100_000))
+    assert len(str(fault.value)) < 400
+    with pytest.raises(TemplateError, match="cannot be read"):
+        made(found, b"{")
+
+
 def test_what_fails_is_unsendable_in_words() -> None:
     request_of = RequestOf(KEYS)
     with pytest.raises(Unsendable, match="body: filter date"):

@@ -11,6 +11,7 @@ from hookstream.model.opened import Opened
 from hookstream.model.records import Delivery, Event, Webhook
 from hookstream.model.rendering import RenderedRequest, Rendering
 from hookstream.model.signing import signature
+from hookstream.model.template_syntax import TemplateError
 
 USER_AGENT = b"Hookstream/0.1.0"
 
@@ -27,6 +28,8 @@ class OutgoingRequest(Struct, frozen=True, kw_only=True, gc=False):
     uses_transaction_id: bool = False
     """Whether the delivery's id was rendered into URL, a header or the body of this very request,
     as `WebhookRequest.TransactionalId` (M6)."""
+    url_is_rendered: bool = False
+    """Whether the URL was made for this request alone: not worth remembering how it parses."""
 
     def __repr__(self) -> str:
         return f"OutgoingRequest({self.method}, {len(self.headers)} headers, masked)"
@@ -58,7 +61,12 @@ def request(
     if traceparent is not None and webhook.send_traceparent:
         headers.append((b"traceparent", traceparent))
     return OutgoingRequest(
-        method=webhook.method, url=url, headers=headers, body=body, uses_transaction_id=uses
+        method=webhook.method,
+        url=url,
+        headers=headers,
+        body=body,
+        uses_transaction_id=uses,
+        url_is_rendered=url != webhook.url,
     )
 
 
@@ -98,8 +106,7 @@ def _linked(data: bytes, properties: bytes | None, link: str | None) -> bytes:
 def _rendered(
     rendering: Rendering, webhook: Webhook, delivery: Delivery, link: str | None
 ) -> RenderedRequest:
-    event = delivery.event
-    data = loaded(event.data) if event.data else None
+    event, data = delivery.event, _data(delivery.event)
     own: dict[str, object] = {
         "event": {
             "id": event.id,
@@ -117,6 +124,13 @@ def _rendered(
     values = {**data, **own} if isinstance(data, dict) else own
     # What verifies a webhook has no data to render a body of, and has its own form (W3).
     return rendering.render(values, with_body=webhook.method != "GET" and bool(event.data))
+
+
+def _data(event: Event) -> object:
+    try:
+        return loaded(event.data) if event.data else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise TemplateError(f"the event's data cannot be read: {error}") from None
 
 
 def _is_in(id_: str, made: RenderedRequest) -> bool:

@@ -12,16 +12,10 @@ from liquid.exceptions import LiquidError, LiquidInterrupt, ResourceLimitError
 from hookstream.model.errors import Refusal
 from hookstream.model.template_filters import MAX_TEXT
 from hookstream.model.template_limits import Scope, Steps
-from hookstream.model.template_nodes import (
-    LIQUID,
-    MAX_PARTS,
-    MAX_PARTS_OF_A_LINE,
-    Place,
-    Writing,
-    counted,
-    texts,
-)
+from hookstream.model.template_nodes import LIQUID
+from hookstream.model.template_parts import MAX_PARTS, MAX_PARTS_OF_A_LINE, counted, texts
 from hookstream.model.template_syntax import TemplateError, canonical, has_expressions
+from hookstream.model.template_writing import Place, Writing
 
 __all__ = ["MAX_TEXT", "Place", "Rendered", "Steps", "Template", "TemplateError"]
 __all__ += ["check_template", "has_expressions"]

@@ -83,7 +83,7 @@ class Scope(RenderContext):
         try:
             made = function(text_of(left) if name in TEXT_FILTERS else left, *args, **named)
         except _FAULTS as error:
-            raise TemplateError(f"filter {name}: {error}") from error
+            raise TemplateError(f"filter {name}: {error}"[:300]) from error
         steps.spend(weight(made, steps.left))
         _check_size(name, made)
         return made
