@@ -19,6 +19,7 @@ BODIES: dict[str, Any] = {
     "PATCH /v1/webhooks/{webhook}": {"description": "x"},
     "POST /v1/webhooks/{webhook}/replay": {"from": "2026-01-01"},
     "POST /v1/event-types": {"name": "a.b"},
+    "POST /v1/event-types/import": {"event_types": [{"name": "a.c"}]},
     "PATCH /v1/event-types/{name}": {"description": "x"},
     "POST /v1/policies": {"name": "x"},
     "PATCH /v1/policies/{policy}": {"name": "y"},

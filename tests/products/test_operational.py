@@ -59,7 +59,7 @@ def test_all_four_are_told_once_and_never_to_whom_they_are_about(
             f"{receiver.url}/{name}",
             name=name,
             events=patterns,
-            policy=policies.get(name, policies["deaf"]),
+            policy=policies.get(name, "standard"),
         )["id"]
         for name, patterns in asked.items()
     }
