@@ -66,3 +66,18 @@ def test_an_edit_of_a_policy_asks_or_frees_who_follows_it(two: Two) -> None:
 
     assert state_after({"verification": {}}) == "unverified"
     assert state_after({"verification": None}) == "active"
+
+
+def test_another_root_of_its_integration_is_another_url(two: Two) -> None:
+    root = {"name": "CRM", "root_url": "https://example.com/v1"}
+    shared = two.ours.made("/v1/integrations", root)["id"]
+    policy = two.ours.made("/v1/policies", {"name": "ours"})["id"]
+    given = {"url": "/hook", "integration": shared, "policy": policy}
+    path = f"/v1/webhooks/{two.ours.made('/v1/webhooks', given)['id']}"
+    with two.pool.connection() as connection:  # as if it had answered
+        connection.execute("UPDATE webhooks SET verified_url = 'https://example.com/v1/hook'")
+    two.ours.call("PATCH", f"/v1/policies/{policy}", {"verification": {}})
+    assert two.ours.call("GET", path).json()["state"] == "active"
+    other = {"root_url": "https://example.org/v2"}
+    assert two.ours.call("PATCH", f"/v1/integrations/{shared}", other).status_code == 202
+    assert two.ours.call("GET", path).json()["state"] == "unverified"

@@ -15,14 +15,17 @@ def test_m9_a_copy_starts_paused_with_a_name_and_a_secret_of_its_own(
 ) -> None:
     tenant = products.tenant()
     private = {"key": "Authorization", "value": "Bearer of-the-receiver", "private": True}
+    inherited = {"key": "X-Key", "value": "of-the-integration", "private": True}
+    root = {"name": "CRM", "root_url": receiver.url + "/v3", "rate_per_s": 50}
+    shared = tenant.post("/v1/integrations", root | {"headers": [inherited]})
     made = tenant.webhook(
-        receiver.url + "/hook",
+        "/hook",
+        integration=shared["id"],
         name="crm",
         display_name="CRM",
         description="Contacts",
         events=["contact.*"],
         headers=[private, {"key": "X-Plain", "value": "seen"}],
-        rate_per_s=50,
         properties={"team": "sales"},
     )
     copied = tenant.post(f"/v1/webhooks/{made['id']}/copy", {"name": "crm-2"})
@@ -30,6 +33,7 @@ def test_m9_a_copy_starts_paused_with_a_name_and_a_secret_of_its_own(
     assert copied["secret"] != made["secret"]
     assert "secret" not in {k for k, v in tenant.get(f"/v1/webhooks/{copied['id']}").items() if v}
     alike = set(made) - OWN
+    assert copied["integration"] == shared["id"]
     assert {k: copied[k] for k in alike} == {k: made[k] for k in alike}
     event = tenant.send("contact.created")
     wait_until(lambda: len(tenant.deliveries(event)) == 2, 60)
@@ -43,6 +47,8 @@ def test_m9_a_copy_starts_paused_with_a_name_and_a_secret_of_its_own(
         Standard(secret).verify(got.body, got.headers)
         assert got.headers["authorization"] == "Bearer of-the-receiver"
         assert got.headers["x-plain"] == "seen"
+        assert got.headers["x-key"] == "of-the-integration"
+        assert got.path == "/v3/hook"
 
 
 def test_m9_a_copys_name_is_made_up_or_must_be_free(products: Shared) -> None:
