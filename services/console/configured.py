@@ -14,11 +14,10 @@ from hookstream.model.seal import Keys
 from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WebhookRow
 from services.console.api.webhook_bodies import WebhookChange, WebhookIn
-from services.console.fresh import new_id, new_name, now_ms
+from services.console.fresh import new_id, new_name
 from services.console.integrating import unfit_lane
 from services.console.problems import Problem, must
 from services.console.retries import retry_columns, unfit
-from services.console.rotation import in_force
 from services.console.rules import default_content_type
 from services.console.sealing import sealed_headers, secret_for, signed_by
 from services.console.templates import check_body, check_destination
@@ -91,8 +90,7 @@ def changed_row(
         hint = "copy the webhook under another name"
         raise Problem(422, "name_fixed", "a system name never changes", field="name", hint=hint)
     plain = body.model_dump(exclude_unset=True, exclude=_NOT_PLAIN) | _converted(body)
-    kept = in_force(before, now_ms())
-    after = msgspec.structs.replace(kept, version=before.version + 1, **plain)
+    after = msgspec.structs.replace(before, version=before.version + 1, **plain)
     check_events(after.events)
     must(unfit(after, new))
     must(unfit_lane(after))

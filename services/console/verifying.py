@@ -17,6 +17,7 @@ from hookstream.store.integrations import IntegrationRow
 from hookstream.store.webhooks import WEBHOOKS, WebhookRow
 from services.console.compile import compile_webhook, full_url
 from services.console.fresh import new_id, now_ms
+from services.console.rotation import in_force
 from services.console.sealing import must_fit
 
 ASKED = "its verification has not been answered yet"
@@ -32,12 +33,12 @@ def keep(
     action: str = "change",
     field: str | None = None,
 ) -> WebhookRow:
-    """Save a webhook, a new one where `before` is None, in the state that its verification allows;
-    publish it, and ask its URL where that must answer first.
+    """Save a webhook, a new one where `before` is None, in the state that its verification allows,
+    without secrets that have ended; publish it, and ask its URL where that must answer first.
 
     `field`: what a person changed, where that is not of the webhook.
     """
-    row = gated(before, after, policy, full_url(after.url, shared))
+    row = gated(before, in_force(after, now_ms()), policy, full_url(after.url, shared))
     record = compile_webhook(row, policy, shared)
     must_fit(record, field)
     if before is None:

@@ -92,14 +92,17 @@ def test_a_shorter_time_ends_older_secrets_sooner(two: Two) -> None:
     assert keys[1]["until"] == keys[2]["until"]
 
 
-def test_a_secret_that_has_ended_is_gone_with_the_next_change(two: Two, database: str) -> None:
+@pytest.mark.parametrize(("method", "step"), [("PATCH", ""), ("POST", "/pause")])
+def test_a_secret_that_has_ended_is_gone_with_the_next_change(
+    two: Two, database: str, method: str, step: str
+) -> None:
     made = two.ours.made("/v1/webhooks", {"url": URL})
     path = f"/v1/webhooks/{made['id']}"
     two.ours.call("POST", f"{path}/secret/rotate")
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("UPDATE webhooks SET secrets_until_ms = '{0, 1}'")
     assert len(two.ours.call("GET", path).json()["signing_keys"]) == 1
-    two.ours.call("PATCH", path, {"description": "new"})
+    two.ours.call(method, path + step, {"description": "new"} if method == "PATCH" else None)
     (webhook,) = compiled(two.pool, "ours")
     assert (len(webhook.secrets), webhook.secrets_until_ms) == (1, ())
 

@@ -7,13 +7,12 @@ from msgspec.structs import replace
 from pydantic import Field
 
 from hookstream.store.change import Change
-from hookstream.store.webhooks import WEBHOOKS, WebhookRow
+from hookstream.store.webhooks import WebhookRow
 from services.console.api.webhook_bodies import Secret, WebhookOut
 from services.console.api.webhook_views import told
 from services.console.api.webhooks import locked
 from services.console.bodies import Body
 from services.console.callers import Editor
-from services.console.compile import compile_webhook
 from services.console.context import Console, ConsoleDep
 from services.console.fresh import now_ms
 from services.console.problems import RESPONSES, Problem
@@ -21,6 +20,7 @@ from services.console.rotation import rotated
 from services.console.rules import home, integration_of, policy_of
 from services.console.saving import check_version, save, status, versioned
 from services.console.sealing import secret_for, signed_by
+from services.console.verifying import keep
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
 
@@ -76,7 +76,5 @@ def _rotate(
     columns = signed_by(console.keys, before.workspace, before.id, policy.signature, secret)
     new = replace(before, version=before.version + 1, **columns)
     after = rotated(before, new, now_ms(), asked.keep_s * 1000)
-    record = compile_webhook(
-        after, policy, integration_of(change, after.workspace, after.integration)
-    )
-    return WEBHOOKS.update(change, before, after, record, "rotate secret"), secret
+    shared = integration_of(change, after.workspace, after.integration)
+    return keep(change, before, after, policy, shared, "rotate secret"), secret
