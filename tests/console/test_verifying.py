@@ -16,7 +16,13 @@ PLAIN = a_policy()
 
 
 def a_row(**changes: Any) -> WebhookRow:
-    fields = {"id": "wh_1", "workspace": "ws_1", "name": "crm", "url": URL, "events": ["*"]}
+    fields: dict[str, Any] = {
+        "id": "wh_1",
+        "workspace": "ws_1",
+        "name": "crm",
+        "url": URL,
+        "events": ["*"],
+    }
     fields |= {"policy": "p", "secrets": [], "headers": b"\x90"}
     return WebhookRow(**{**fields, **changes})
 
