@@ -86,6 +86,7 @@ class Planted:
             "secret of our own": "planted-signing-secret",
             "secret after a change": "planted-after-a-change",
             "private header": "planted-header-value",
+            "integration's private header": "planted-header-of-an-integration",
             "refused secret": "whsec_not*base64*planted",
             "refused header": "planted-refused\r\nheader",
             "unknown API key": "hk_planted-unknown-key",
@@ -109,7 +110,8 @@ class Planted:
         own = self.tenant.post("/v1/policies", QUICK | signed)["id"]
         made = self.tenant.webhook(f"{self.receiver.url}/ours", policy=policy, headers=private)
         self.secrets["secret we made"] = made["secret"]
-        body = {"url": f"{self.receiver.url}/own", "policy": own, "headers": private}
+        shared = self.integration()
+        body = {"url": "/own", "integration": shared, "policy": own, "headers": private}
         body["secret"] = self.secrets["secret of our own"]
         path = f"/v1/webhooks/{self.tenant.post('/v1/webhooks', body)['id']}"
         changed = {"secret": self.secrets["secret after a change"]}
@@ -117,8 +119,22 @@ class Planted:
         self.refuse({"url": self.receiver.url, "secret": self.secrets["refused secret"]})
         bad = {"key": "X-Key", "value": self.secrets["refused header"], "private": True}
         self.refuse({"url": self.receiver.url, "headers": [bad]})
-        for each in ("/v1/webhooks", path, f"/v1/webhooks/{made['id']}", "/v1/keys"):
+        looked_at = ["/v1/webhooks", path, f"/v1/webhooks/{made['id']}", "/v1/keys"]
+        for each in [*looked_at, "/v1/integrations", f"/v1/integrations/{shared}"]:
             assert self.call(self.tenant, "GET", each).status_code == 200
+
+    def integration(self) -> str:
+        """One with a private header that its webhooks inherit; edited, so that it is sent back."""
+        value = self.secrets["integration's private header"]
+        headers = [{"key": "X-Shared", "value": value, "private": True}]
+        body = {"name": "shared", "root_url": self.receiver.url, "headers": headers}
+        answer = self.call(self.tenant, "POST", "/v1/integrations", body)
+        assert answer.status_code == 201, answer.text
+        id_ = str(answer.json()["id"])
+        sent_back = {"headers": answer.json()["headers"]}
+        edited = self.call(self.tenant, "PATCH", f"/v1/integrations/{id_}", sent_back)
+        assert edited.status_code == 200, edited.text
+        return id_
 
     def refuse(self, body: object) -> None:
         """A webhook that is not taken."""
@@ -181,8 +197,9 @@ def planted(running: Shared, collector: Collector) -> Iterator[Planted]:
 def test_what_was_planted_was_really_used(planted: Planted) -> None:
     sent = [header for got in planted.receiver.got for header in got.headers.items()]
     assert ("x-key", planted.secrets["private header"]) in sent
+    assert ("x-shared", planted.secrets["integration's private header"]) in sent
     assert {name for name, _ in sent} >= {"webhook-signature", "x-signed"}
-    assert len(planted.secrets) == 13
+    assert len(planted.secrets) == 14
 
 
 def test_planted_secrets_are_in_no_topic(running: Shared, planted: Planted) -> None:
