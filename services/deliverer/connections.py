@@ -34,6 +34,7 @@ class Connections(aiohttp.TCPConnector):
             ttl_dns_cache=settings.dns_ttl_s,
             dns_cache_max_size=100_000,
             socket_factory=open_socket,
+            family=settings.family,
         )
         self._max_age_s = settings.max_connection_age_s
         self._max_kept = max_kept

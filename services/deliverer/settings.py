@@ -1,5 +1,6 @@
 """How the deliverer reaches the internet (`HOOKSTREAM_DELIVERER_…`, `HOOKSTREAM_EGRESS_…`)."""
 
+import socket
 from ipaddress import ip_address
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -72,6 +73,14 @@ class EgressSettings(BaseModel):
     def sources(self) -> tuple[Address, ...]:
         """`source_address`, read."""
         return tuple(map(ip_address, self.source_address))
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """Of receivers' addresses: that of the source addresses, else any."""
+        kinds = {source.version for source in self.sources}
+        if len(kinds) != 1:
+            return socket.AF_UNSPEC
+        return socket.AF_INET if 4 in kinds else socket.AF_INET6
 
     @property
     def networks(self) -> tuple[Network, ...]:

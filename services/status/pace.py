@@ -1,4 +1,4 @@
-"""How fast what waits is sent beside the live events: pure arithmetic, one round a second."""
+"""How fast what waits is sent beside the live events: pure arithmetic."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +9,9 @@ _SHARE = 0.5
 """Of a lane's rate, for all that is sent beside its live events."""
 _BEHIND_PER_S = 1.0
 """What a receiver that is behind gets of it: else one that never catches up would get nothing."""
+_AT_ONCE = 4
+"""For each request that it may have open: as many as wait in memory for it, and so keep their
+order (decision 5)."""
 
 
 class Pace:
@@ -25,12 +28,12 @@ class Pace:
         self._kept = {id_: kept for id_, kept in self._kept.items() if id_ in ids}
         return {webhook.id: self._of(webhook, lanes[webhook.lane]) for webhook in webhooks}
 
-    def whole(self, webhook: str, per_s: float, behind: bool) -> int:
-        """How many it gets this round."""
+    def whole(self, webhook: Webhook, per_s: float, behind: bool, over_s: float) -> int:
+        """How many it gets in a round that stands for so many seconds."""
         now = min(per_s, _BEHIND_PER_S) if behind else per_s
-        had = self._kept.get(webhook, 0.0) + now
-        self._kept[webhook] = had % 1
-        return int(had)
+        had = self._kept.get(webhook.id, 0.0) + now * over_s
+        self._kept[webhook.id] = had % 1
+        return min(int(had), _AT_ONCE * webhook.max_in_flight)
 
     def _of(self, webhook: Webhook, sharing: int) -> float:
         if webhook.rate_per_s is None:

@@ -26,15 +26,17 @@ class Replaying:
         self._clock_ms = clock_ms
         self._pace = Pace(per_s)
 
-    def round(self) -> int:
-        """A second's worth for each webhook that is active; how many were sent."""
+    def round(self, over_s: float = 1.0) -> int:
+        """What each active webhook may get in so many seconds; how many went."""
         with self._session.transaction() as cursor:
             by_webhook = groupby(replays.running(cursor), lambda each: each[1].id)
             oldest = [next(group) for _, group in by_webhook]
         paces = self._pace.round([webhook for _, webhook in oldest if webhook.state == "active"])
-        return sum(self._go_on(replay, webhook, paces) for replay, webhook in oldest)
+        return sum(self._go_on(replay, webhook, paces, over_s) for replay, webhook in oldest)
 
-    def _go_on(self, replay: Replay, webhook: Webhook, paces: dict[str, float]) -> int:
+    def _go_on(
+        self, replay: Replay, webhook: Webhook, paces: dict[str, float], over_s: float
+    ) -> int:
         if webhook.state == "deleted":
             with self._session.transaction() as cursor:
                 replays.moved(cursor, replace(replay, state="cancelled"))
@@ -42,7 +44,7 @@ class Replaying:
             return 0
         with self._session.transaction() as cursor:
             behind = deliveries.is_behind(cursor, webhook.id)
-        left = most = self._pace.whole(webhook.id, paces[webhook.id], behind)
+        left = most = self._pace.whole(webhook, paces[webhook.id], behind, over_s)
         while left:
             with self._session.transaction() as cursor:
                 some = self._page(Change(cursor, ACTOR), replay.id, webhook, min(left, _PAGE))

@@ -23,6 +23,8 @@ ACTOR = "status"
 _LOCK = 0x686F6F6B00000004
 """Advisory lock of the process that does the upkeep: 'hook', 4."""
 _EVERY_S = 1.0
+_SENDING_EVERY_S = 0.2
+"""While something goes out: a little often, so that it keeps its order and live events theirs."""
 _BOUNDS_EVERY_S = 5.0
 _DAYS_EVERY_S = 60.0
 _PAGE = 500
@@ -49,9 +51,8 @@ class Upkeep:
         self.waiting = Waiting(self._session, settings, clock_ms)
         self.replaying = Replaying(self._session, settings.release_per_s, clock_ms)
         self.overdue = Overdues(self._session, clock_ms)
+        self._sent_at = time.monotonic()
         self._duties: list[Duty] = [
-            Duty(_EVERY_S, self.waiting.round),
-            Duty(_EVERY_S, self.replaying.round),
             Duty(_EVERY_S, self.overdue.round),
             Duty(_BOUNDS_EVERY_S, self.waiting.expire),
             Duty(_BOUNDS_EVERY_S, self.waiting.overflow),
@@ -61,19 +62,28 @@ class Upkeep:
 
     def run(self, stopping: threading.Event) -> None:
         """Until `stopping`; waits while the database is away, or another process does it."""
-        while not stopping.wait(_EVERY_S):
+        pause_s = _EVERY_S
+        while not stopping.wait(pause_s):
+            pause_s = _EVERY_S
             try:
                 if self._session.claim(_LOCK):
+                    pause_s = _SENDING_EVERY_S if self._send() else _EVERY_S
                     self._do(stopping)
             except UNAVAILABLE as error:
                 logger.warning("upkeep waits: %s", error)
         self._session.close()
 
+    def _send(self) -> int:
+        """What waits, and replays, by the time since the last round; how many went."""
+        now = time.monotonic()
+        over_s, self._sent_at = min(now - self._sent_at, _EVERY_S), now
+        return self.waiting.round(over_s) + self.replaying.round(over_s)
+
     def _do(self, stopping: threading.Event) -> None:
         for duty in self._duties:
             if not stopping.is_set() and time.monotonic() >= duty.due_at:
                 duty.work()
-                duty.due_at = time.monotonic() + duty.every_s - _EVERY_S / 2
+                duty.due_at = time.monotonic() + duty.every_s - _SENDING_EVERY_S / 2
 
     def forget_cancellations(self) -> None:
         """Let go of cancellations that no turn can meet any more."""

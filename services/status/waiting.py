@@ -39,13 +39,15 @@ class Waiting:
         self._clock_ms = clock_ms
         self._pace = Pace(settings.release_per_s)
 
-    def round(self) -> int:
-        """A second's worth: end what was given up, release what may go; how many were released."""
+    def round(self, over_s: float = 1.0) -> int:
+        """End what was given up, and release what may go in so many seconds; how many went."""
         with self._session.transaction() as cursor:
             found = parked.to_do(cursor)
         for each in found:
             self._give_up(each)
-        return self._release([each for each in found if each.webhook.state == "active"])
+        active = [each for each in found if each.webhook.state == "active"]
+        paces = self._pace.round([each.webhook for each in active])
+        return sum(self._release_to(each, paces[each.webhook.id], over_s) for each in active)
 
     def _give_up(self, each: ToDo) -> None:
         webhook, till_ms = each.webhook.id, each.discard_till_ms
@@ -56,15 +58,11 @@ class Waiting:
             take = partial(parked.take_discarded, webhook=webhook, till_ms=till_ms, limit=_PAGE)
             self._end_pages(take, "cancelled", "discarded", _ROUND)
 
-    def _release(self, active: Sequence[ToDo]) -> int:
-        paces = self._pace.round([each.webhook for each in active])
-        return sum(self._release_to(each, paces[each.webhook.id]) for each in active)
-
-    def _release_to(self, each: ToDo, per_s: float) -> int:
+    def _release_to(self, each: ToDo, per_s: float, over_s: float) -> int:
         """Oldest first, and fewer while the receiver is behind: live events are not held back."""
         with self._session.transaction() as cursor:
             behind = deliveries.is_behind(cursor, each.webhook.id)
-        left = most = self._pace.whole(each.webhook.id, per_s, behind)
+        left = most = self._pace.whole(each.webhook, per_s, behind, over_s)
         while left:
             with self._session.transaction() as cursor:
                 some = self._release_some(Change(cursor, ACTOR), each, min(left, _EVENTS))

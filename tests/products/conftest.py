@@ -10,6 +10,7 @@ One system serves all files here; each test has a workspace and a receiver of it
 """
 
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from hookstream.embedded.postgres import EmbeddedPostgres
 from tests.deliverer.receiver import certificate, serving
 from tests.fixtures.receiver import Receiver
 from tests.system.shared import Shared, shared
+
+SOURCE = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+"""Of this machine as well; other systems know the one loopback address only."""
+RELEASED_PER_S = 10
+PARKED_MOST = 60
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +44,14 @@ def tls(authority: tuple[Path, Path]) -> ssl.SSLContext:
 def products(
     broker: EmbeddedKafka, postgres: EmbeddedPostgres, authority: tuple[Path, Path]
 ) -> Iterator[Shared]:
-    """The system, at the real clock."""
+    """The system, at the real clock. Its requests leave from an address of their own."""
     settings = {"SSL_CERT_FILE": str(authority[0]), "HOOKSTREAM_STATUS_FAILING_AFTER_S": "1"}
+    settings |= {
+        "HOOKSTREAM_EGRESS_SOURCE_ADDRESS": SOURCE,
+        "HOOKSTREAM_EGRESS_PUBLISHED": f"{SOURCE}/32",
+        "HOOKSTREAM_STATUS_RELEASE_PER_S": str(RELEASED_PER_S),
+        "HOOKSTREAM_STATUS_PARKED_MOST": str(PARKED_MOST),
+    }
     with shared(broker, postgres, **settings) as system:
         yield system
 

@@ -185,7 +185,15 @@ def test_the_pace_leaves_half_of_a_lanes_rate_to_live_events(
     webhooks = [webhook(id=f"w{n}", lane="i", rate_per_s=rate) for n, rate in enumerate(rates)]
     for wanted in rounds:
         given = pace.round(webhooks)
-        assert [pace.whole(w.id, given[w.id], behind=False) for w in webhooks] == wanted
+        assert [pace.whole(w, given[w.id], False, 1.0) for w in webhooks] == wanted
+
+
+def test_the_pace_is_kept_in_parts_of_a_second_and_bursts_keep_their_order() -> None:
+    pace, narrow = Pace(50), webhook(id="narrow", max_in_flight=1)
+    wide = webhook(id="wide")
+    assert [pace.whole(wide, 12.5, False, 0.2) for _ in range(4)] == [2, 3, 2, 3]
+    assert pace.whole(wide, 50, True, 0.2) == 0
+    assert pace.whole(narrow, 50, False, 1.0) == 4
 
 
 def test_what_has_no_event_row_yet_waits_for_it(
