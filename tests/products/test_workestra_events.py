@@ -85,10 +85,9 @@ def test_w1_a_types_schema_is_enforced_and_an_unknown_type_refused(products: Sha
     tenant = products.tenant(default_policy="workestra", unknown_types="refuse")
     import_file(products, tenant)
     schema = {"type": "object", "required": ["id"]}
-    changed = tenant.call("PATCH", "/v1/event-types/deal.won", {"json_schema": schema})
-    assert changed.status_code == 200, changed.text
-    tenant.send("deal.won", '{"id": "deal_1"}')
-    misfit = tenant.publish(b'{"type": "deal.won", "data": {}}')
+    tenant.post("/v1/event-types", {"name": "deal.signed", "json_schema": schema})
+    tenant.send("deal.signed", '{"id": "deal_1"}')
+    misfit = tenant.publish(b'{"type": "deal.signed", "data": {}}')
     assert (misfit.status_code, misfit.json()["code"]) == (422, "schema_mismatch")
     unknown = tenant.publish(b'{"type": "deal.wonn", "data": {}}')
     assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_type")
