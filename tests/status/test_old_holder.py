@@ -7,6 +7,7 @@ import msgspec
 import psycopg
 
 from hookstream.model.records import Webhook
+from hookstream.store import outbox
 from hookstream.store.change import Change
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import CONFIG
@@ -40,6 +41,8 @@ def holders(dsn: str) -> int:
         row = connection.execute(
             "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
             " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+            " AND classid = %s AND objid = %s",
+            divmod(outbox.LOCK, 1 << 32),
         ).fetchone()
     return int(row[0]) if row else 0
 

@@ -19,7 +19,7 @@ from hookstream.store.pool import Connection, Cursor, Pool
 
 Topic = Literal["config", "deliveries", "outcomes", "events"]
 
-_LOCK = 0x686F6F6B00000002
+LOCK = 0x686F6F6B00000002
 """Advisory lock of the outbox's holder: 'hook', 2."""
 
 _CLASSES: dict[str, type[Struct]] = {
@@ -126,7 +126,7 @@ class Holder:
 
     def acquire(self) -> bool:
         """Try to become the holder; False while another is."""
-        row = self.connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
+        row = self.connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()
         return bool(row and row[0])
 
     def wait(self, within_s: float = 1.0) -> bool:
