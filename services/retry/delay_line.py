@@ -56,7 +56,8 @@ class DelayLine:
         """Release what is due until `close`, in the thread that calls this."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._is_due(), self._pause_s())
+                if not (self._closed or self._is_due()):
+                    self._changed.wait(self._pause_s())  # what is put meanwhile may be due sooner
                 if self._closed:
                     return
                 due = self._pop_due()
