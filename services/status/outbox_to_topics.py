@@ -22,6 +22,7 @@ from hookstream.store.pool import UNAVAILABLE
 from hookstream.stream.deliveries import delivery_headers
 from hookstream.stream.open import partitions
 from hookstream.stream.table import ConfigUnreachable, Table
+from hookstream.stream.tail import closing_headers
 from hookstream.stream.topics import CONFIG, partition_of
 from hookstream.stream.writer import Ack, Full, Headers, Refused, Writer
 
@@ -161,7 +162,7 @@ def headers_of(record: Struct | None) -> Headers:
     if isinstance(record, Delivery):
         return delivery_headers(record, payload_hash(record.event), None)
     if isinstance(record, Outcome):
-        return [("delivery", record.delivery.encode()), ("result", record.result.encode())]
+        return closing_headers(record)
     return []
 
 
