@@ -9,7 +9,7 @@ from hookstream.model.records import Webhook
 from hookstream.store.webhooks import compiled
 from services.console import followers
 from tests.console.conftest import Two
-from tests.console.served import Side, sealing_keys
+from tests.console.served import OPERATOR, Side, call, sealing_keys
 from tests.console.test_webhooks import refused
 
 ROOT = "https://api.example.com/v3/operations/"
@@ -220,6 +220,15 @@ def test_a_header_that_a_webhook_signs_in_cannot_be_inherited(ours: Side) -> Non
     headers = [{"key": "x-signed", "value": "1"}]
     answer = ours.call("PATCH", f"/v1/integrations/{made['id']}", {"headers": headers})
     refused(answer, 422, "header_not_allowed", "headers.x-signed")
+
+
+def test_integrations_go_with_their_workspace_and_keep_no_secret(two: Two) -> None:
+    made = an_integration(two.ours, headers=[SECRET])
+    a_webhook(two.ours, made)
+    assert call(two.url, OPERATOR, "DELETE", "/v1/workspaces/ours").status_code in (200, 202)
+    with two.pool.connection() as connection:
+        rows = connection.execute("SELECT state, headers FROM integrations").fetchall()
+    assert [(state, bytes(headers)) for state, headers in rows] == [("deleted", b"\x90")]
 
 
 def test_an_integration_with_too_many_webhooks_is_not_edited(

@@ -9,6 +9,7 @@ from msgspec import Struct
 from psycopg.rows import class_row
 
 from hookstream.model.records import Header
+from hookstream.store.change import Change
 from hookstream.store.pool import Pool
 from hookstream.store.rows import Rows
 
@@ -38,6 +39,16 @@ class IntegrationRow(Struct, frozen=True, kw_only=True):
 INTEGRATIONS = Rows("integrations", "integration", IntegrationRow)
 
 _COLUMNS = ", ".join(IntegrationRow.__struct_fields__)
+
+
+def of_workspace(change: Change, workspace: str) -> list[IntegrationRow]:
+    """All integrations of a workspace, for this transaction alone."""
+    with change.cursor.connection.cursor(row_factory=class_row(IntegrationRow)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM integrations WHERE workspace = %s AND state <> 'deleted'"  # noqa: S608
+            " ORDER BY id FOR UPDATE",
+            (workspace,),
+        ).fetchall()
 
 
 def some(pool: Pool, workspace: str, ids: Collection[str]) -> dict[str, IntegrationRow]:

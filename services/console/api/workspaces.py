@@ -8,8 +8,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from hookstream.model.records import UnknownTypes
-from hookstream.store import workspaces
+from hookstream.store import integrations, workspaces
 from hookstream.store.change import Change
+from hookstream.store.integrations import INTEGRATIONS
 from hookstream.store.keys import KEYS, active
 from hookstream.store.webhooks import WEBHOOKS, of_workspace
 from hookstream.store.workspaces import WORKSPACES, WorkspaceRow
@@ -17,6 +18,7 @@ from services.console.bodies import Body
 from services.console.callers import Anyone, Caller, Operator, operator
 from services.console.context import ConsoleDep
 from services.console.fresh import new_id
+from services.console.integrating import deleted_row
 from services.console.paging import Cursor, Limit, Page, page, position
 from services.console.problems import RESPONSES, Problem, not_found
 from services.console.rules import home, policy_of, record_of
@@ -172,6 +174,8 @@ def _end(change: Change, workspace: str) -> None:
         gone = msgspec.structs.replace(webhook, version=webhook.version + 1, state="deleted")
         compiled = record_of(change, gone)
         WEBHOOKS.update(change, webhook, gone, compiled, "delete")
+    for shared in integrations.of_workspace(change, workspace):
+        INTEGRATIONS.update(change, shared, deleted_row(shared), action="delete")
     for key in active(change, workspace):
         ended = msgspec.structs.replace(key, version=key.version + 1, state="deleted")
         KEYS.update(change, key, ended, ended.record(), "delete")
