@@ -8,6 +8,14 @@ from click import ClickException
 _TIMEOUT_S = 30.0
 
 
+class Refused(ClickException):
+    """The API said no, or nothing at all (`status` 0)."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class Api:
     """One address with one key. Every refusal ends the command with the API's own words."""
 
@@ -38,6 +46,15 @@ class Api:
         """What came back."""
         return _answer(self._client.get(path), (200,))
 
+    def get_raw(self, path: str) -> bytes:
+        """The bytes that came back."""
+        try:
+            answer = self._client.get(path)
+        except httpx2.TransportError as error:
+            raise Refused(0, f"{path}: {error or type(error).__name__}") from error
+        _answer(answer, (200,))
+        return answer.content
+
     def delete(self, path: str) -> Any:
         """What came back."""
         return _answer(self._client.delete(path), (200, 202))
@@ -46,5 +63,6 @@ class Api:
 def _answer(response: httpx2.Response, fine: tuple[int, ...]) -> Any:
     if response.status_code not in fine:
         where = f"{response.request.method} {response.request.url.path}"
-        raise ClickException(f"{where}: {response.status_code} {response.text[:500]}")
+        message = f"{where}: {response.status_code} {response.text[:500]}"
+        raise Refused(response.status_code, message)
     return response.json() if response.content else None

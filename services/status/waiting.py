@@ -65,13 +65,19 @@ class Waiting:
         left = most = self._pace.whole(each.webhook, per_s, behind, over_s)
         while left:
             with self._session.transaction() as cursor:
-                some = self._release_some(Change(cursor, ACTOR), each, min(left, _EVENTS))
+                some = self._release_some(
+                    Change(cursor, ACTOR), each.webhook.id, min(left, _EVENTS)
+                )
             left -= some
             if some < _EVENTS:
                 break
         return most - left
 
-    def _release_some(self, change: Change, each: ToDo, limit: int) -> int:
+    def _release_some(self, change: Change, id_: str, limit: int) -> int:
+        """By the webhook as it is now: what was discarded a moment ago is not sent any more."""
+        each = parked.now(change.cursor, id_)
+        if each is None or each.webhook.state != "active":
+            return 0
         webhook, now_ms = each.webhook, self._clock_ms()
         taken = parked.take_with_event(change.cursor, webhook.id, limit, each.discard_till_ms)
         before = self._made(change.cursor, webhook, [waited for waited, _ in taken])

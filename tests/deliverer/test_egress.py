@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable
+from ipaddress import ip_address
 
 import aiohttp
 import pytest
 
-from services.deliverer.egress import AddressNotAllowed, Egress, parse_networks
+from services.deliverer.egress import AddressNotAllowed, Egress, NoSource, parse_networks
+from services.deliverer.settings import EgressSettings
 
 
 def addresses(text: str) -> list[str]:
@@ -96,3 +99,37 @@ async def test_an_address_on_the_list_sees_no_connection(spelling: Spelling) -> 
         assert seen == []
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.close()
+
+
+LINUX = sys.platform == "linux"
+"""Where all of 127.0.0.0/8 belongs to the machine; elsewhere 127.0.0.1 alone does."""
+
+
+def test_w7_a_socket_leaves_from_the_source_address_of_its_kind() -> None:
+    source = "127.0.0.7" if LINUX else "127.0.0.1"
+    loopback = parse_networks(["127.0.0.0/8", "::1/128"])
+    egress = Egress(loopback, [ip_address(source)])
+    egress.check_sources()
+    info = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))
+    with egress.open_socket(info) as made:
+        assert made.getsockname()[0] == source
+    with pytest.raises(NoSource):
+        egress.open_socket((socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 80, 0, 0)))
+
+
+def test_w7_a_source_that_is_no_address_of_this_machine_is_told_at_the_start() -> None:
+    with pytest.raises(OSError, match="assign"):
+        Egress(sources=[ip_address("203.0.113.1")]).check_sources()
+
+
+def test_w7_names_resolve_to_addresses_of_the_sources_kind() -> None:
+    for given, family in [
+        ((), socket.AF_UNSPEC),
+        (("127.0.0.1",), socket.AF_INET),
+        (("::1",), socket.AF_INET6),
+        (("127.0.0.1", "::1"), socket.AF_UNSPEC),
+    ]:
+        assert EgressSettings(source_address=given).family == family
+    for wrong in [("127.0.0.1", "127.0.0.2"), ("nowhere",)]:
+        with pytest.raises(ValueError, match="address"):
+            EgressSettings(source_address=wrong)

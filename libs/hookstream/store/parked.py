@@ -101,6 +101,14 @@ def to_do(cursor: Cursor) -> list[ToDo]:
     return [ToDo(msgspec.msgpack.decode(raw, type=Webhook), till) for raw, till in found]
 
 
+def now(cursor: Cursor, webhook: str) -> ToDo | None:
+    """The same of one webhook as it is now, and stays until this transaction ends."""
+    row = cursor.execute(
+        "SELECT record, discard_till_ms FROM webhooks WHERE id = %s FOR SHARE", (webhook,)
+    ).fetchone()
+    return None if row is None else ToDo(msgspec.msgpack.decode(row[0], type=Webhook), row[1])
+
+
 def crowded(cursor: Cursor, most: int) -> list[str]:
     """The webhooks that more than `most` deliveries wait for."""
     if cursor.execute("SELECT FROM parked OFFSET %s LIMIT 1", (most,)).fetchone() is None:

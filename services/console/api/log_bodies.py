@@ -92,6 +92,7 @@ class AttemptOut(BaseModel):
 class EventDetail(EventOut):
     """One event, its payload byte for byte, and where it went."""
 
+    workspace: str
     data: Any
     deliveries: list[DeliveryOut]
     not_matched: list[dict[str, str]]

@@ -66,6 +66,7 @@ def get(event: str, caller: Viewer, console: ConsoleDep) -> Response:
     went = [delivery_out(row, webhooks.get(row.webhook)).model_dump(mode="json") for row in rows]
     missed = [] if rows else _missed(console, caller.home, seen)
     body = event_out(seen).model_dump(mode="json") | {
+        "workspace": caller.home,
         "data": msgspec.Raw(data),
         "deliveries": went,
         "not_matched": missed,
