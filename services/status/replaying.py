@@ -60,11 +60,12 @@ class Replaying:
             return 0
         ended = replays.page(change.cursor, replay, limit)
         keys = {(replay.workspace, each.event) for each in ended}
-        events = parked.event_of(change.cursor, keys).values()
+        events = parked.event_of(change.cursor, keys)
+        there = [events[key] for e in ended if (key := (replay.workspace, e.event)) in events]
         now_ms = self._clock_ms()
         again = [
             first_turn("replay", delivery_id(replay.id, e.id), webhook, e, now_ms, "replay")
-            for e in events
+            for e in there
         ]
         change.tell_many("deliveries", [(delivery.lane, delivery) for delivery in again])
         replays.moved(change.cursor, _after(replay, ended, len(again), limit))

@@ -103,7 +103,9 @@ def test_a_webhook_is_made_listed_changed_disabled_enabled_and_deleted(
     assert len(receiver.ids("/new")) == 1
     assert ours.post(f"{path}/disable", status=200)["state"] == "disabled"
     ended(ours, ours.send("order.paid"), "parked")
-    assert ours.post(f"{path}/enable", status=200)["state"] == "active"
+    assert ours.post(f"{path}/enable", status=409)["code"] == "parked_undecided"
+    enabled = ours.post(f"{path}/enable", {"parked": "deliver"}, status=200)
+    assert enabled["state"] == "active"
     wait_until(lambda: len(receiver.ids("/new")) == 2)
     assert ours.call("DELETE", path).status_code == 200
     assert ours.call("GET", path).status_code == 404

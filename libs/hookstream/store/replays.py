@@ -89,14 +89,18 @@ def locked(cursor: Cursor, replay: str) -> Replay | None:
 
 
 def page(cursor: Cursor, replay: Replay, limit: int) -> list[Ended]:
-    """The next deliveries of its span that have ended, oldest first."""
+    """The next deliveries of its span that have ended, oldest first, one an event."""
     states = ["failed"] if replay.only_failed else ["failed", "cancelled", "succeeded"]
     typed = cursor.connection.cursor(row_factory=class_row(Ended))
     return typed.execute(
-        "SELECT id, logged_at_ms, event FROM deliveries WHERE webhook = %s AND state = ANY(%s)"
-        " AND reason IS DISTINCT FROM 'released' AND kind <> ALL(%s)"
+        "SELECT id, logged_at_ms, event FROM deliveries AS d WHERE webhook = %s"
+        " AND state = ANY(%s) AND reason IS DISTINCT FROM 'released' AND kind <> ALL(%s)"
         " AND logged_at_ms >= %s AND logged_at_ms < %s AND day BETWEEN %s AND %s"
-        " AND (logged_at_ms, id) > (%s, %s) ORDER BY logged_at_ms, id LIMIT %s",
+        " AND (logged_at_ms, id) > (%s, %s) AND (kind = 'event' OR NOT EXISTS"
+        " (SELECT FROM deliveries AS b WHERE b.workspace = d.workspace AND b.event = d.event"
+        " AND b.webhook = d.webhook AND b.state = ANY(%s) AND b.logged_at_ms >= %s"
+        " AND (b.logged_at_ms, b.id) < (d.logged_at_ms, d.id)))"
+        " ORDER BY logged_at_ms, id LIMIT %s",
         (
             replay.webhook,
             states,
@@ -107,6 +111,8 @@ def page(cursor: Cursor, replay: Replay, limit: int) -> list[Ended]:
             day_of(replay.till_ms),
             replay.at_ms,
             replay.at_delivery,
+            states,
+            replay.from_ms,
             limit,
         ),
     ).fetchall()
