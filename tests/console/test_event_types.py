@@ -29,7 +29,8 @@ def test_what_is_no_schema_or_does_not_fit_it_is_refused(ours: Side) -> None:
 
 def test_a_schema_may_be_true_or_false_and_no_other_bare_value(ours: Side) -> None:
     assert ours.made("/v1/event-types", {"name": "a", "json_schema": True})["json_schema"] is True
-    for value in (1, "true", []):
+    bare: tuple[object, ...] = (1, "true", [])
+    for value in bare:
         answer = ours.call("POST", "/v1/event-types", {"name": "b", "json_schema": value})
         assert answer.status_code == 422, answer.text
         assert answer.json()["field"].startswith("json_schema")

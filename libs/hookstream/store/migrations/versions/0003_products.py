@@ -58,7 +58,7 @@ CREATE INDEX outbox_config ON outbox (key) WHERE topic = 'config'"""
 
 SECRETS = """
 ALTER TABLE webhooks
-    ADD COLUMN public_keys text[] NOT NULL DEFAULT '{}'      -- of asymmetric secrets, beside them"""
+    ADD COLUMN public_keys text[] NOT NULL DEFAULT '{}'  -- of asymmetric secrets, beside them"""
 
 WAITING = """
 ALTER TABLE webhooks
