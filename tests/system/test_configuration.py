@@ -135,7 +135,8 @@ def test_secrets_and_private_headers_are_sealed_from_the_first_write(running: Sh
     tenant = running.tenant()
     planted = "planted-signing-secret", "planted-header-value", "planted-after-a-change"
     private = {"key": "X-Key", "value": planted[1], "private": True}
-    made = tenant.webhook(SECURE, policy="workestra", secret=planted[0], headers=[private])
+    rules = {"policy": "workestra", "secret": planted[0], "headers": [private]}
+    made = tenant.post("/v1/webhooks", {"url": SECURE, **rules})
     path = f"/v1/webhooks/{made['id']}"
     assert tenant.call("PATCH", path, {"secret": planted[2]}).status_code == 200
     ours = tenant.webhook(NOWHERE)["secret"]
