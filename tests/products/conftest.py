@@ -20,6 +20,7 @@ from hookstream.embedded.kafka import EmbeddedKafka
 from hookstream.embedded.postgres import EmbeddedPostgres
 from tests.deliverer.receiver import certificate, serving
 from tests.fixtures.receiver import Receiver
+from tests.products.first_minute import Minute, begun
 from tests.system.shared import Shared, shared
 
 SOURCE = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
@@ -54,6 +55,13 @@ def products(
     }
     with shared(broker, postgres, **settings) as system:
         yield system
+
+
+@pytest.fixture(scope="session")
+def minute_begun(products: Shared, tls: ssl.SSLContext) -> Iterator[Minute]:
+    """The first minute at the real clock, which passes while other tests run."""
+    with begun(products, tls) as minute:
+        yield minute
 
 
 @pytest.fixture

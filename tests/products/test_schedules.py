@@ -2,7 +2,7 @@
 two days of waiting pass through the real tiers in half a minute, all products at once.
 
 Requests, due times and tiers are held against each product's promise: W9, F4, P6, M6, O2. The first
-minute of each at the real clock is in test_first_minute.py.
+minute of each at the real clock is in test_schedules_first_minute.py.
 """
 
 import ssl
@@ -17,6 +17,7 @@ from hookstream.embedded.kafka import EmbeddedKafka
 from hookstream.embedded.postgres import EmbeddedPostgres
 from tests.fixtures.kafka import wait_until
 from tests.fixtures.receiver import Receiver
+from tests.products.first_minute import Minute
 from tests.products.journeys import Journey, Topics, check
 from tests.products.quickened import quickened
 from tests.products.raw import arrivals_ms, raw
@@ -47,8 +48,10 @@ def courses(
     postgres: EmbeddedPostgres,
     authority: tuple[Path, Path],
     tls: ssl.SSLContext,
+    minute_begun: Minute,
 ) -> Iterator[dict[str, Course]]:
     """product -> what came of one event to a receiver that always fails."""
+    del minute_begun  # it passes meanwhile
     environ = {"SSL_CERT_FILE": str(authority[0]), "HOOKSTREAM_RETRY_SCALE": f"{SCALE:.8f}"}
     receiver = Receiver(lambda _, __: (500, {}), tls)
     with shared(broker, postgres, **environ) as system, raw(lambda _: None) as closing:
