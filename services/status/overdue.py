@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from hookstream.model.deliveries import ended_apart
 from hookstream.model.records import Outcome, Webhook
-from hookstream.model.shards import lane_for
 from hookstream.store import failing
 from hookstream.store.change import Change
 from hookstream.store.session import Session
@@ -42,19 +42,15 @@ class Overdues:
 
 def expired(wait: Overdue, webhook: Webhook, now_ms: int) -> Outcome:
     """The record that closes it. A callback that came before it in the log counts before it."""
-    return Outcome(
-        workspace=wait.workspace,
+    return ended_apart(
+        webhook,
         delivery=wait.id,
         kind=wait.kind,
-        turn=None,
-        webhook=wait.webhook,
-        webhook_version=wait.webhook_version,
-        lane=lane_for(webhook, wait.subject, wait.event),
         event=wait.event,
         event_type=wait.event_type,
         subject=wait.subject,
         result="failed",
         reason="expired",
         logged_at_ms=wait.logged_at_ms,
-        ended_at_ms=now_ms,
+        now_ms=now_ms,
     )

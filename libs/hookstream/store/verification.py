@@ -4,19 +4,15 @@ import msgspec
 
 from hookstream.model.records import Webhook
 from hookstream.store.change import Change
+from hookstream.store.webhooks import locked_version
 
 
 def verified(change: Change, webhook: str, version: int) -> Webhook | None:
     """This version has answered as it should: its URL is verified, and the webhook active where it
     waited for that; the record as published. None where another version stands by now."""
-    row = change.cursor.execute(
-        "SELECT record FROM webhooks WHERE id = %s AND version = %s AND state <> 'deleted'"
-        " FOR UPDATE",
-        (webhook, version),
-    ).fetchone()
-    if row is None:
+    before = locked_version(change, webhook, version)
+    if before is None:
         return None
-    before = msgspec.msgpack.decode(row[0], type=Webhook)
     return _published(change, before)
 
 

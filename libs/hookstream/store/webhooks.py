@@ -69,33 +69,28 @@ _COLUMNS = ", ".join(WebhookRow.__struct_fields__)
 
 def with_policy(change: Change, workspace: str, policy: str, limit: int) -> list[WebhookRow]:
     """Up to `limit` webhooks that follow a policy, for this transaction alone."""
-    with change.cursor.connection.cursor(row_factory=class_row(WebhookRow)) as cursor:
-        return cursor.execute(
-            f"SELECT {_COLUMNS} FROM webhooks WHERE policy = %s AND workspace = %s"  # noqa: S608
-            " AND state <> 'deleted' ORDER BY id LIMIT %s FOR UPDATE",
-            (policy, workspace, limit),
-        ).fetchall()
+    return _some(change, limit, policy=policy, workspace=workspace)
 
 
 def with_integration(
     change: Change, workspace: str, integration: str, limit: int
 ) -> list[WebhookRow]:
     """Up to `limit` webhooks of an integration, for this transaction alone."""
-    with change.cursor.connection.cursor(row_factory=class_row(WebhookRow)) as cursor:
-        return cursor.execute(
-            f"SELECT {_COLUMNS} FROM webhooks WHERE integration = %s AND workspace = %s"  # noqa: S608
-            " AND state <> 'deleted' ORDER BY id LIMIT %s FOR UPDATE",
-            (integration, workspace, limit),
-        ).fetchall()
+    return _some(change, limit, integration=integration, workspace=workspace)
 
 
 def of_workspace(change: Change, workspace: str, limit: int) -> list[WebhookRow]:
     """Up to `limit` webhooks of a workspace, for this transaction alone."""
+    return _some(change, limit, workspace=workspace)
+
+
+def _some(change: Change, limit: int, **equal: str) -> list[WebhookRow]:
+    where = " AND ".join(f"{column} = %s" for column in equal)
     with change.cursor.connection.cursor(row_factory=class_row(WebhookRow)) as cursor:
         return cursor.execute(
-            f"SELECT {_COLUMNS} FROM webhooks WHERE workspace = %s"  # noqa: S608
-            " AND state <> 'deleted' ORDER BY id LIMIT %s FOR UPDATE",
-            (workspace, limit),
+            f"SELECT {_COLUMNS} FROM webhooks WHERE {where}"  # noqa: S608 - columns are ours
+            " AND state <> 'deleted' ORDER BY id LIMIT %s FOR UPDATE".encode(),
+            (*equal.values(), limit),
         ).fetchall()
 
 
@@ -109,19 +104,24 @@ def compiled(pool: Pool, workspace: str) -> list[Webhook]:
         return [msgspec.msgpack.decode(row[0], type=Webhook) for row in found]
 
 
+def locked_version(change: Change, webhook: str, version: int) -> Webhook | None:
+    """This version's record, for this transaction alone; None where another stands by now."""
+    row = change.cursor.execute(
+        "SELECT record FROM webhooks WHERE id = %s AND version = %s AND state <> 'deleted'"
+        " FOR UPDATE",
+        (webhook, version),
+    ).fetchone()
+    return None if row is None else msgspec.msgpack.decode(row[0], type=Webhook)
+
+
 def disable(change: Change, webhook: str, version: int, reason: str) -> Webhook | None:
     """Disable the version that failed, if it still stands and is active; the record as published.
 
     None where nothing was hit: it was edited, paused, disabled or deleted meanwhile.
     """
-    row = change.cursor.execute(
-        "SELECT record FROM webhooks WHERE id = %s AND version = %s AND state = 'active'"
-        " FOR UPDATE",
-        (webhook, version),
-    ).fetchone()
-    if row is None:
+    before = locked_version(change, webhook, version)
+    if before is None or before.state != "active":
         return None
-    before = msgspec.msgpack.decode(row[0], type=Webhook)
     return _published(change, before, "disabled", reason)
 
 
