@@ -1,13 +1,9 @@
 """Which ports a system listens on, all on 127.0.0.1."""
 
-import secrets
 from dataclasses import dataclass, field
 
-from hookstream.embedded.child import EmbeddedError
-from hookstream.embedded.ports import HOST, require_free
+from hookstream.embedded.ports import HOST, free_run
 from services.cli.settings import SERVICES, UpSettings
-
-FIRST, LAST = 20_000, 32_000
 
 
 @dataclass(frozen=True)
@@ -44,17 +40,5 @@ def fixed(settings: UpSettings, shift: int = 0) -> Ports:
 
 def free() -> Ports:
     """Ten in a row that are free, for tests and measurements."""
-    console, ingest, kafka, postgres, *health = _free_run(4 + len(SERVICES))
+    console, ingest, kafka, postgres, *health = free_run(4 + len(SERVICES))
     return Ports(console, ingest, kafka, postgres, dict(zip(SERVICES, health, strict=True)))
-
-
-def _free_run(length: int) -> range:
-    """Below where systems take the ports of outgoing connections, which could take ours first."""
-    while True:
-        first = FIRST + secrets.randbelow(LAST - FIRST - length)
-        try:
-            for port in range(first, first + length):
-                require_free(port, "another")
-        except EmbeddedError:
-            continue
-        return range(first, first + length)

@@ -1,5 +1,6 @@
 """Ports on 127.0.0.1: one that is free, or a clear word that a given one is not."""
 
+import secrets
 import socket
 
 from hookstream.embedded.child import EmbeddedError
@@ -7,12 +8,25 @@ from hookstream.embedded.child import EmbeddedError
 HOST = "127.0.0.1"
 
 
+FIRST, LAST = 20_000, 32_000
+"""Below where systems take the ports of outgoing connections, which could take ours first."""
+
+
 def free_port() -> int:
     """A port that nobody listened on a moment ago. Another process may take it first."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_run(1)[0]
+
+
+def free_run(length: int) -> range:
+    """So many ports in a row, as free as that."""
+    while True:
+        first = FIRST + secrets.randbelow(LAST - FIRST - length)
+        try:
+            for port in range(first, first + length):
+                require_free(port, "another")
+        except EmbeddedError:
+            continue
+        return range(first, first + length)
 
 
 def require_free(port: int, setting: str) -> int:
