@@ -33,15 +33,8 @@ check: $(STAMP) ## lint, format, types, imports, tests without I/O: fast
 	$(BIN)/pytest tests/unit
 	@echo "== check: passed =="
 
-# What stops brokers, kills services under load or counts time has the machine to itself.
-ALONE = tests/system/test_faults.py tests/system/test_brokers_gone.py \
-  tests/ingest/test_broker_gone.py tests/status/test_old_holder.py tests/retry tests/deliverer \
-  tests/products/test_schedules.py tests/products/test_schedules_first_minute.py \
-  tests/products/test_maestra_rate.py
-
 tests: $(STAMP)
-	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/unit $(ALONE:%=--ignore=%)
-	$(BIN)/pytest $(ALONE)
+	$(BIN)/pytest --ignore=tests/unit
 	@echo "== tests on real Kafka and PostgreSQL: passed =="
 
 test: ## all of it: check, tests on real Kafka and PostgreSQL, the demo once
