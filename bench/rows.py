@@ -80,7 +80,7 @@ class Rows:
         apply(kafka, [Topic("events", PARTITIONS, {})], 1)
         times: Times = {}
         with Load(kafka) as load:
-            load.events(self._events(count, small, times))
+            load.keyed(self._events(count, small, times))
         loop = Bare(kafka.bootstrap_servers, kafka.topic("events"), stage.receiver.url, count)
         done = stage.measure(loop.run, times, logged=False)
         self._floor = count / done.seconds
