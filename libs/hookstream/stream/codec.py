@@ -16,7 +16,7 @@ from hookstream.stream import schemas
 from hookstream.stream.schemas import WriterSchema
 
 _SINGLE_OBJECT = b"\xc3\x01"
-_CONFLUENT = 0
+_CONFLUENT = b"\x00"
 _BY_NAME: dict[str, type[Struct]] = {cls.__name__: cls for cls in schemas.WRITTEN}
 
 
@@ -75,7 +75,7 @@ class Codec:
         """The record in `raw`. Raises `UnknownSchema` or `Undecodable`."""
         if raw[:2] == _SINGLE_OBJECT:
             return self._read(raw, 10, self._by_fingerprint(raw[2:10]))
-        if raw[:1] == b"\x00" and len(raw) >= 5:
+        if raw[:1] == _CONFLUENT and len(raw) >= 5:
             return self._read(raw, 5, self._by_id(int.from_bytes(raw[1:5], "big")))
         raise Undecodable("neither Avro single-object encoding nor Confluent's wire format")
 
@@ -83,7 +83,7 @@ class Codec:
         schema = schemas.current(cls)
         prefix = _SINGLE_OBJECT + schema.fingerprint
         if self._registry is not None:
-            prefix = b"\x00" + self._registry.register(schema).to_bytes(4, "big")
+            prefix = _CONFLUENT + self._registry.register(schema).to_bytes(4, "big")
         self._writers[cls] = prefix, schema.parsed, _optional_records(schema.parsed)
         return self._writers[cls]
 
