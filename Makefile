@@ -30,11 +30,12 @@ check: $(STAMP) ## lint, format, types, imports, tests without I/O: fast
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=libs:. $(BIN)/lint-imports --no-logo
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit -n 2
 	@echo "== check: passed =="
 
 tests: $(STAMP)
-	$(BIN)/pytest --ignore=tests/unit
+	$(BIN)/pytest --ignore=tests/unit -m "not alone" -n 2 --dist loadfile
+	$(BIN)/pytest --ignore=tests/unit -m alone
 	@echo "== tests on real Kafka and PostgreSQL: passed =="
 
 test: ## all of it: check, tests on real Kafka and PostgreSQL, the demo once

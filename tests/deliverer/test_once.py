@@ -30,6 +30,8 @@ from tests.fixtures.kafka import PARTITIONS, Seen, put, read_all, wait_until
 from tests.fixtures.receiver import Answer, Got, Receiver
 from tests.started import started
 
+pytestmark = pytest.mark.alone
+
 WITHIN_S = 60
 SESSION_MS = 6_000
 Start = Callable[..., "subprocess.Popen[bytes]"]

@@ -15,6 +15,8 @@ from services.deliverer.lanes import IDLE_MS, Lanes
 from tests.deliverer.test_lanes import MB, START, World, ok
 from tests.unit.values import a_delivery, a_webhook, an_event
 
+pytestmark = pytest.mark.alone
+
 
 def a_turn(webhook: str = "wh_1", since_ms: int = 0, number: int = 0, **changes: Any) -> Turn:
     hook = a_webhook(**{"id": webhook, "lane": "int_1", "rate_per_s": 10.0, **changes})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
+import pytest
 
 from hookstream.embedded.kafka import EmbeddedKafka
 from hookstream.model.records import Event, Workspace
@@ -16,6 +17,8 @@ from tests.fixtures.kafka import prepared, put, read_all, wait_until
 from tests.ingest.started import started
 from tests.ingest.test_callbacks import a_callback, link
 from tests.system.bad_events import key, secret_of
+
+pytestmark = pytest.mark.alone
 
 Answers = list[tuple[str, int, float]]
 EVENT = b'{"type":"a","data":1}'

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from hookstream.model.records import Outcome
 from hookstream.stream.topics import OUTCOMES
 from tests.fixtures.kafka import read_all, wait_until
 from tests.fixtures.receiver import Answer, Got, Receiver
 from tests.system.shared import QUICK, Shared, Tenant
+
+pytestmark = pytest.mark.alone
 
 RATE = 50
 WEBHOOKS = 10

@@ -23,6 +23,8 @@ from tests.products.quickened import quickened
 from tests.products.raw import arrivals_ms, raw
 from tests.system.shared import Tenant, shared
 
+pytestmark = pytest.mark.alone
+
 FASTER = 6_000
 SCALE = 1 / FASTER
 PRESTAVI_MS = 1_000

@@ -9,6 +9,8 @@ import pytest
 from tests.products.first_minute import Minute, Seen
 from tests.products.journeys import check
 
+pytestmark = pytest.mark.alone
+
 SLOW_MS = 5_000
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import psutil
+import pytest
 
 from hookstream.model.records import Dead
 from hookstream.stream.deliveries import partition_of_lane
@@ -14,6 +15,8 @@ from hookstream.stream.topics import DEAD, DELIVERIES, RETRY, TIERS
 from hookstream.stream.writer import Ack, Writer
 from tests.fixtures.kafka import PARTITIONS, Seen, read_all, wait_until
 from tests.started import started
+
+pytestmark = pytest.mark.alone
 
 WITHIN_S = 40
 LATE_MS = 1_000

@@ -16,6 +16,8 @@ from tests.system.load import Load
 from tests.system.receiving import FLAKY, GOOD, PATHS, Key, Request
 from tests.system.running import DELAYS_MS, GOES_ON_S, Kill, Running, running
 
+pytestmark = pytest.mark.alone
+
 ALL = ("status", "retry", "router", "deliverer")
 ROUNDS = (("retry", "router"), ("status", "deliverer"), ALL, ALL)
 BURST = 150
