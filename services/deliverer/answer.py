@@ -27,6 +27,12 @@ class Answer(Struct, frozen=True, kw_only=True, gc=False):
     """Whether the body went on after what was read."""
     retry_after: str | None = None
     """The header as it came: seconds, or an HTTP-date."""
+    dns_ms: int | None = None
+    """None, like the next two: the connection was there already, or it got no further."""
+    connect_ms: int | None = None
+    tls_ms: int | None = None
+    body_ms: int = 0
+    """From the status and headers to the end of what was read."""
 
     @property
     def result_class(self) -> ResultClass:

@@ -19,7 +19,7 @@ from hookstream.stream.settled import Settled, Step
 from hookstream.stream.tail import Tail, TailEntry
 from services.deliverer.admit import Cancel, Go, Plan, Wait
 from services.deliverer.answer import Answer
-from services.deliverer.ending import Ending, after_answer, without_request
+from services.deliverer.ending import Ending, after_answer, timing, without_request
 from services.deliverer.faults import OutOfSockets
 from services.deliverer.judge import judge
 from services.deliverer.lanes import Decided, Lanes
@@ -159,7 +159,7 @@ class Deliverer(Handler):
         if webhook is None:
             self._end(passage, without_request(Cancel(), now_ms))
             return
-        passage.enter(webhook)
+        passage.enter(webhook, now_ms)
         if self._webhooks.is_cancelled(passage.delivery.id):
             self._end(passage, without_request(Cancel(BY_HAND), now_ms))
         elif now_ms > last_moment_ms(webhook.policy.schedule, passage.delivery):
@@ -193,7 +193,8 @@ class Deliverer(Handler):
         self._follow_all(self._lanes.finished(passage.turn, answer, now_ms))
         used = outgoing.uses_transaction_id
         verdict = judge(webhook.policy, delivery, answer, now_ms, used)
-        self._end(passage, after_answer(webhook, answer, verdict))
+        points = timing(delivery, passage.record.timestamp_ms, passage.taken_at_ms, answer)
+        self._end(passage, after_answer(webhook, answer, verdict, points))
 
     def _unsendable(self, passage: Passage, why: str) -> None:
         """The delivery has failed alone. It counts as an attempt, so that the log tells why."""

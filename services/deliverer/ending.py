@@ -15,6 +15,7 @@ from hookstream.model.records import (
     Outcome,
     Response,
     Result,
+    Timing,
     Webhook,
 )
 from hookstream.stream.settled import Settlement
@@ -35,9 +36,25 @@ class Ending(Struct, frozen=True, kw_only=True, gc=False):
     heard: Said = NOTHING
     waits_ms: int | None = None
     """Of a waiting one: how long a callback may close it."""
+    timing: Timing | None = None
 
 
-def after_answer(webhook: Webhook, answer: Answer, verdict: Verdict) -> Ending:
+def timing(delivery: Delivery, queued_at_ms: int, taken_at_ms: int, answer: Answer) -> Timing:
+    """Which points a turn with this answer passed."""
+    return Timing(
+        first_due_at_ms=delivery.deferred_since_ms or delivery.due_at_ms,
+        due_at_ms=delivery.due_at_ms,
+        put_off_for=delivery.reason,
+        queued_at_ms=queued_at_ms,
+        taken_at_ms=taken_at_ms,
+        dns_ms=answer.dns_ms,
+        connect_ms=answer.connect_ms,
+        tls_ms=answer.tls_ms,
+        body_ms=answer.body_ms,
+    )
+
+
+def after_answer(webhook: Webhook, answer: Answer, verdict: Verdict, timing: Timing) -> Ending:
     """The ending of a turn with a request. What the answer says is taken out before it is cut."""
     heard = NOTHING
     if answer.status is not None:
@@ -52,6 +69,7 @@ def after_answer(webhook: Webhook, answer: Answer, verdict: Verdict) -> Ending:
         error_detail=answer.detail or None,
         heard=heard,
         waits_ms=webhook.policy.waiting_ms if result == "waiting" else None,
+        timing=timing,
     )
 
 
@@ -143,4 +161,5 @@ def outcome(
         values=ending.heard.values,
         values_note=ending.heard.note,
         waits_until_ms=None if ending.waits_ms is None else now_ms + ending.waits_ms,
+        timing=ending.timing,
     )

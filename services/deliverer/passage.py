@@ -24,6 +24,7 @@ class Passage:
         "settling",
         "span",
         "started_at_ms",
+        "taken_at_ms",
         "task",
         "turn",
         "webhook",
@@ -36,6 +37,7 @@ class Passage:
         self.webhook: Webhook | None = None
         self.turn: Turn
         self.task: asyncio.Task[None] | None = None
+        self.taken_at_ms = 0
         self.started_at_ms: int | None = None
         self.span: Span = _UNSENT
         self.settling = False
@@ -62,9 +64,10 @@ class Passage:
         """Whether this turn is still ours to execute."""
         return self.record.assignment.alive and not self.record.assignment.state.closing
 
-    def enter(self, webhook: Webhook) -> None:
+    def enter(self, webhook: Webhook, now_ms: int) -> None:
         """Take the webhook as it is now."""
         self.webhook = webhook
+        self.taken_at_ms = now_ms
         since_ms = self.record.assignment.state.since_ms
         self.turn = turn_of(webhook, self.delivery, len(self.record.raw), self, since_ms)
 

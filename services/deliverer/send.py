@@ -91,7 +91,8 @@ class _Exchange:
 
     def ended(self, error: ErrorKind | None) -> Answer:
         """The answer as it stands; once a status has come, `error` is no more than a remark."""
-        ended = self._ended if self._ended is not None else monotonic()
+        now = monotonic()
+        ended = self._ended if self._ended is not None else now
         duration_ms = int((ended - self._started) * 1000)
         response = self._response
         if response is None:
@@ -112,6 +113,7 @@ class _Exchange:
             body=self._body[:READ_BODY],
             truncated=self._cut,
             retry_after=_retry_after(raw) if response.status_code >= 300 else None,
+            body_ms=int((now - ended) * 1000),
         )
 
 

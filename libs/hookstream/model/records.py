@@ -99,6 +99,26 @@ class Response(Struct, frozen=True, kw_only=True, gc=False):
     truncated: bool = False
 
 
+class Timing(Struct, frozen=True, kw_only=True, gc=False):
+    """Which points a turn with a request passed, for whoever asks why a delivery was late."""
+
+    first_due_at_ms: int
+    due_at_ms: int
+    """Later than the first where the turn was put off."""
+    put_off_for: str | None = None
+    """Why it was put off, or why it is a retry, in a word."""
+    queued_at_ms: int
+    """When it stood on the topic of deliveries."""
+    taken_at_ms: int
+    """When the deliverer looked at it; from then to its request it waited for its lane."""
+    dns_ms: int | None = None
+    """None, like the next two: the connection was there already."""
+    connect_ms: int | None = None
+    tls_ms: int | None = None
+    body_ms: int = 0
+    """From the status and headers to the end of the answer."""
+
+
 class Outcome(Struct, frozen=True, kw_only=True, gc=False):
     """How one turn ended and what comes next: the log that everything else follows from."""
 
@@ -133,6 +153,8 @@ class Outcome(Struct, frozen=True, kw_only=True, gc=False):
     """Why values are missing, in words."""
     waits_until_ms: int | None = None
     """Of a waiting delivery: until when a callback may close it."""
+    timing: Timing | None = None
+    """None where no request was made."""
 
 
 class Header(Struct, frozen=True, kw_only=True, gc=False):

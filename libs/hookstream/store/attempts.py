@@ -32,6 +32,7 @@ TARGET = Target(
         "response_body": "bytea",
         "truncated": "bool",
         "trace_id": "text",
+        "timing": "bytea",
     },
 )
 _INSERT = sql.SQL(
@@ -60,6 +61,8 @@ class AttemptRow(NamedTuple):
     response_body: bytes | None
     truncated: bool
     trace_id: str | None
+    timing: bytes | None
+    """JSON, as `records.Timing`."""
 
 
 def rows_of(outcomes: Iterable[Logged[Outcome]]) -> list[AttemptRow]:
@@ -97,6 +100,7 @@ def _row_of(logged: Logged[Outcome]) -> AttemptRow:
         response.body if response else None,
         response.truncated if response else False,
         outcome.trace_id or trace_id,
+        msgspec.json.encode(outcome.timing) if outcome.timing else None,
     )
 
 

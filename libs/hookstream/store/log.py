@@ -87,6 +87,8 @@ class AttemptSeen(Struct, frozen=True, kw_only=True):
     response_body: bytes | None
     truncated: bool
     trace_id: str | None
+    timing: bytes | None
+    """JSON, as `records.Timing`; None of a request of an older version."""
 
 
 def events(
