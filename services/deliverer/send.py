@@ -10,10 +10,10 @@ import httpx2
 from hookstream.model.errors import CUT_BY_PEER, CUT_IN_TIME, FAULTS, ErrorKind
 from hookstream.model.request import OutgoingRequest
 from services.deliverer.answer import Answer
-from services.deliverer.connections import CutWhileConnecting
+from services.deliverer.connections import CutWhileConnecting, Dial
 from services.deliverer.deadline import Deadline
 from services.deliverer.faults import foreign_kind
-from services.deliverer.transport import TARGET, AnswerStream, Body, RawHeaders, parse, parsed
+from services.deliverer.transport import DIAL, TARGET, AnswerStream, Body, RawHeaders, parse, parsed
 
 READ_BODY = 65_536
 """Bytes of an answer that are read; the rest is cut with the connection."""
@@ -104,6 +104,8 @@ class _Exchange:
                 detail=FAULTS[kind].words,
             )
         raw = response.headers.raw
+        dial: Dial | None = response.extensions.get(DIAL)
+        dns_ms, connect_ms, tls_ms = dial.parts_ms if dial else (None, None, None)
         return Answer(
             started_at_ms=self._started_at_ms,
             duration_ms=duration_ms,
@@ -114,6 +116,9 @@ class _Exchange:
             truncated=self._cut,
             retry_after=_retry_after(raw) if response.status_code >= 300 else None,
             body_ms=int((now - ended) * 1000),
+            dns_ms=dns_ms,
+            connect_ms=connect_ms,
+            tls_ms=tls_ms,
         )
 
 

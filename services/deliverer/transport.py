@@ -14,6 +14,9 @@ from services.deliverer.faults import translate
 TARGET = "hookstream.target"
 """Request extension: the URL already parsed for the engine, so that it is parsed once."""
 
+DIAL = "hookstream.dial"
+"""Response extension: how its connection was made, where it is the first on it."""
+
 _CHUNK = 65_536
 
 
@@ -80,6 +83,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     """
 
     def __init__(self, connections: Connections, connect_timeout_s: float) -> None:
+        self._connections = connections
         self._session = aiohttp.ClientSession(
             connector=connections,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
@@ -106,7 +110,9 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             raise translate(error) from error
         stream = AnswerStream(response)
         headers = RawHeaders(response.raw_headers)
-        return httpx2.Response(response.status, headers=headers, stream=stream)
+        dial = self._connections.first_use(response._protocol)
+        known = {DIAL: dial} if dial is not None else None
+        return httpx2.Response(response.status, headers=headers, stream=stream, extensions=known)
 
     async def aclose(self) -> None:
         """Close all connections; requests still open end as lost."""

@@ -298,3 +298,20 @@ async def test_our_transport_fits_under_an_httpx_client() -> None:
         response = await client.post(receiver.url(), json={"a": 1})
     assert (response.status_code, response.text) == (200, "ok")
     assert receiver.requests[0].endswith(b'{"a":1}')
+
+
+async def test_the_first_request_on_a_connection_tells_how_it_was_made(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "localhost", 0)
+    async with (
+        receiving(answering(OK), serving(cert, key)) as secure,
+        receiving(answering(OK)) as plain,
+        sending(tls=trusting(cert)) as sender,
+    ):
+        secured = await sender.send(a_request(secure.url("https", "localhost")), 5000)
+        first = await sender.send(a_request(plain.url()), 5000)
+        kept = await sender.send(a_request(plain.url()), 5000)
+    assert None not in (secured.dns_ms, secured.connect_ms, secured.tls_ms)
+    parts = [secured.dns_ms or 0, secured.connect_ms or 0, secured.tls_ms or 0]
+    assert 0 <= sum(parts) <= secured.duration_ms
+    assert (first.connect_ms is None, first.tls_ms) == (False, None)
+    assert (kept.dns_ms, kept.connect_ms, kept.tls_ms) == (None, None, None)

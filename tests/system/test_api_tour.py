@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
 from hookstream.embedded.kafka import EmbeddedKafka
 from hookstream.embedded.postgres import EmbeddedPostgres
 from hookstream.model.records import Event
 from hookstream.stream.codec import Codec
 from hookstream.stream.topics import EVENTS
+from services.cli.main import main
 from tests.fixtures.kafka import produce, wait_until
 from tests.fixtures.receiver import Receiver
 from tests.system.shared import QUICK, Shared, Tenant, shared
@@ -182,6 +184,33 @@ def test_a_delivery_shows_every_attempt_and_can_be_sent_again(
     assert b'"data":{"amount":1.10}' in receiver.got[3].body
     listed = ours.get(f"/v1/log/deliveries?webhook={webhook}&state=failed")["items"]
     assert [delivery["id"] for delivery in listed] == [failed["id"]]
+
+
+def test_why_a_delivery_took_so_long_is_told_step_by_step(
+    running: Shared, both: Two, receiver: Receiver
+) -> None:
+    ours = both.ours
+    receiver.rule = lambda _, before: (500 if before < 1 else 200, {})
+    policy = ours.post("/v1/policies", QUICK)["id"]
+    ours.webhook(receiver.url, policy=policy)
+    event = ours.send("order.paid", traceparent=f"00-{'ab' * 16}-{'cd' * 8}-01")
+    (done,) = ended(ours, event, "succeeded")
+    path = f"/v1/log/deliveries/{done['id']}/why"
+    both.hidden(path)
+    told = ours.get(path)
+    names = [(step["attempt"], step["name"]) for step in told["steps"]]
+    first = ["ingest", "routing", "queue", "lane in memory", "dns", "connect", "first byte", "body"]
+    assert names[:8] == [(1, name) for name in first]
+    assert [n for a, n in names[8:] if n not in ("dns", "connect")] == [
+        *("schedule", "release", "queue", "lane in memory", "first byte", "body")
+    ]
+    by_name = {(step["attempt"], step["name"]): step["took_ms"] for step in told["steps"]}
+    assert by_name[2, "schedule"] >= 200
+    assert told["trace_ids"][0] == "ab" * 16
+    words = ["why", done["id"], "--url", running.system.ports.console_url, "--key", ours.key]
+    shown = CliRunner().invoke(main, words)
+    assert told["verdict"] in shown.output
+    assert "schedule" in shown.output
 
 
 def test_pause_parks_and_resume_releases_oldest_first(both: Two, receiver: Receiver) -> None:
