@@ -37,6 +37,10 @@ class Api:
         """What came back; ClickException unless the status is one of `fine`."""
         return _answer(self._client.post(path, json=body), fine)
 
+    def patch(self, path: str, body: Any) -> Any:
+        """What came back."""
+        return _answer(self._client.patch(path, json=body), (200, 202))
+
     def post_raw(self, path: str, body: bytes, kind: str = "application/json", **more: str) -> Any:
         """The same for bytes that are JSON already, with more headers."""
         headers = {"content-type": kind, **more}

@@ -10,6 +10,7 @@ COMMANDS = {
     "up": "Start everything on this machine and stay up.",
     "demo": "Start everything, send events to receivers that fail, check what arrived.",
     "send": "Send one event.",
+    "apply": "Make a workspace's configuration what files say.",
     "why": "Tell where the time of one delivery went.",
     "listen": "Forward events to a port of this machine.",
     "event-types": "Import a catalogue of event types.",
