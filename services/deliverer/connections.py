@@ -8,6 +8,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import aiohttp
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
 
 from services.deliverer.egress import SocketFactory
 from services.deliverer.settings import EgressSettings
@@ -70,6 +72,10 @@ class Connections(aiohttp.TCPConnector):
             return None
         dial.used = True
         return dial
+
+    async def kept(self, key: ConnectionKey) -> Connection | None:
+        """One that is open and idle, now in use; None where a new one is needed."""
+        return await self._get(key, [])
 
     async def _create_connection(self, *args: Any) -> Any:
         dial = Dial()

@@ -6,11 +6,13 @@ import ssl
 
 import aiohttp
 import httpx2
+from aiohttp.http_exceptions import HttpProcessingError
 
 from hookstream.model.errors import FAULTS, ErrorKind
 from services.deliverer.egress import AddressNotAllowed, NoSource
 
 _OURS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+_INVALID = aiohttp.ClientError, HttpProcessingError
 _EXPIRED = {9, 10}  # OpenSSL: not yet valid, expired
 _OTHER_NAME = {62, 63, 64}  # host, e-mail, address mismatch
 
@@ -82,7 +84,7 @@ def _of_exchange(error: BaseException, _: BaseException) -> ErrorKind | None:
         return "timeout_answer"
     if isinstance(error, aiohttp.ClientConnectionError | aiohttp.UploadAbortedError | OSError):
         return "connection_lost"
-    return "invalid_answer" if isinstance(error, aiohttp.ClientError) else None
+    return "invalid_answer" if isinstance(error, _INVALID) else None
 
 
 def _certificate(error: BaseException) -> ErrorKind:

@@ -1,78 +1,75 @@
-"""The seam: httpx's transport interface, over aiohttp's connections (why: decision 1)."""
+"""One HTTP exchange over aiohttp's connections: a request written, an answer read.
 
-from collections.abc import AsyncIterator, Iterable
+Behind httpx's transport interface, so that any other transport can take its place (decision 1).
+What carries is aiohttp's: names, sockets, TLS, connections kept, answers parsed. What it builds
+around each request is left out, since it costs three times what the exchange does (decision 13).
+"""
+
+from collections.abc import AsyncIterator
 from functools import lru_cache
+from typing import NamedTuple
 
 import aiohttp
 import httpx2
-from multidict import CIMultiDict, istr
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
 from yarl import URL
 
-from services.deliverer.connections import Connections
-from services.deliverer.faults import translate
-
-TARGET = "hookstream.target"
-"""Request extension: the URL already parsed for the engine, so that it is parsed once."""
-
-DIAL = "hookstream.dial"
-"""Response extension: how its connection was made, where it is the first on it."""
+from services.deliverer.connections import Connections, Dial
+from services.deliverer.faults import TransportFault, translate
+from services.deliverer.seam import RawHeaders
+from services.deliverer.wire import target_of, written
 
 _CHUNK = 65_536
+_URLS = 65_536
+_SCHEMES = frozenset({"http", "https"})
+_ENGINES = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
 
 
-class Body(httpx2.AsyncByteStream):
-    """A request's body: bytes in one piece."""
+class Target(NamedTuple):
+    """What all requests to one URL have in common."""
 
-    __slots__ = ("content",)
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self.content
+    key: ConnectionKey
+    start: bytes
 
 
-class AnswerStream(httpx2.AsyncByteStream):
-    """An answer's body as it arrives, undecoded. Closing it early closes the connection."""
+class Reply:
+    """An answer: its status and headers, and its body as it arrives, undecoded.
 
-    __slots__ = ("_response",)
+    Closing it early closes the connection.
+    """
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
+    __slots__ = ("_connection", "_content", "dial", "headers", "status")
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := await self.read_some():
-            yield chunk
+    def __init__(
+        self,
+        status: int,
+        headers: tuple[tuple[bytes, bytes], ...],
+        content: StreamReader,
+        connection: Connection,
+    ) -> None:
+        self.dial: Dial | None = None
+        """How its connection was made, where it is the first on it."""
+        self.status = status
+        self.headers = headers
+        self._content = content
+        self._connection = connection
 
     async def read_some(self) -> bytes:
         """What has arrived, waiting for the first of it; empty at the end."""
-        content = self._response.content
+        content = self._content
         if content.at_eof():
             return b""
         try:
             return await content.read(_CHUNK)
-        except (aiohttp.ClientError, OSError) as error:
+        except _ENGINES as error:
             raise translate(error) from error
 
-    async def aclose(self) -> None:
-        self._response.close()
-
-
-class RawHeaders(httpx2.Headers):
-    """Headers that are bytes already: taken as they are, at a third of the cost."""
-
-    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
-        super().__init__()
-        self._list = [(name, name.lower(), value) for name, value in raw]
-
-
-class _Bare(aiohttp.ClientRequest):
-    """aiohttp's request without the headers it would add: Accept, Content-Type, User-Agent."""
-
-    _skip_auto_headers = CIMultiDict({"Content-Type": None})
-
-    def update_auto_headers(self, skip_auto_headers: object) -> None:
-        """Nothing: a receiver gets the headers that its webhook names."""
+    async def close(self) -> None:
+        """What is not read by now never will be."""
+        self._connection.close()
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
@@ -84,61 +81,96 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self, connections: Connections, connect_timeout_s: float) -> None:
         self._connections = connections
-        self._session = aiohttp.ClientSession(
-            connector=connections,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            request_class=_Bare,
-        )
-        # aiohttp repeats GET, PUT and DELETE on a kept connection that was closed (once.md 11).
-        self._session._retry_connection = False
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
+        self._known = lru_cache(maxsize=_URLS)(_target)
+
+    async def exchange(
+        self, method: str, url: str, headers: RawHeaders, body: bytes, *, once: bool = False
+    ) -> Reply:
+        """The answer to one request. `once`: its URL is not worth remembering."""
+        connection = dial = None
+        try:
+            target = _target(url) if once else self._known(url)
+            parts = written(method, target.start, headers, body)
+            connection = await self._connections.kept(target.key)
+            if connection is None:
+                connection = await self._open(url)
+                dial = self._connections.first_use(connection.protocol)
+            reply = await _exchanged(connection, parts, method == "HEAD")
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, _ENGINES):
+                raise translate(error) from error
+            raise
+        reply.dial = dial
+        return reply
+
+    async def _open(self, url: str) -> Connection:
+        """A connection that was not there before."""
+        wanted = aiohttp.ClientRequest("GET", _parsed(url))
+        try:
+            return await self._connections.connect(wanted, [], self._timeout)
+        except TimeoutError as error:
+            raise TransportFault("timeout_connect") from error
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        target = request.extensions.get(TARGET) or parsed(str(request.url))
-        body = request.stream.content if type(request.stream) is Body else await request.aread()
-        try:
-            response = await self._session.request(
-                request.method,
-                target,
-                data=body or None,
-                headers=_outgoing(request.headers.raw),
-                allow_redirects=False,
-            )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise translate(error) from error
-        stream = AnswerStream(response)
-        headers = RawHeaders(response.raw_headers)
-        dial = self._connections.first_use(response._protocol)
-        known = {DIAL: dial} if dial is not None else None
-        return httpx2.Response(response.status, headers=headers, stream=stream, extensions=known)
+        """As httpx has it."""
+        body = await request.aread()
+        reply = await self.exchange(request.method, str(request.url), request.headers.raw, body)
+        return httpx2.Response(reply.status, headers=list(reply.headers), stream=_Stream(reply))
 
     async def aclose(self) -> None:
         """Close all connections; requests still open end as lost."""
-        await self._session.close()
+        await self._connections.close()
 
 
-def parse(url: str) -> URL:
-    """The URL as the engine wants it, its path and query untouched."""
-    return URL(url, encoded=True)
+class _Stream(httpx2.AsyncByteStream):
+    """A reply's body, as httpx has it."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while chunk := await self._reply.read_some():
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._reply.close()
 
 
-@lru_cache(maxsize=65_536)
-def parsed(url: str) -> URL:
-    """The same, remembered: of webhooks whose URL is always the same."""
-    return parse(url)
+async def _exchanged(connection: Connection, parts: tuple[bytes, ...], headless: bool) -> Reply:
+    protocol = connection.protocol
+    if protocol is None or protocol.transport is None:
+        raise TransportFault("connection_lost")
+    protocol.set_response_params(skip_payload=headless, read_until_eof=True, auto_decompress=False)
+    transport = protocol.transport
+    for part in parts:
+        transport.write(part)
+    while True:
+        message, content = await protocol.read()
+        if not 100 <= message.code < 200 or message.code == 101:
+            break
+
+    def ended() -> None:
+        """Kept, but not with half a request in it: an answer may come before all is sent."""
+        (connection.close if transport.get_write_buffer_size() else connection.release)()
+
+    content.on_eof(ended)
+    return Reply(message.code, message.raw_headers, content, connection)
 
 
-_FRAMING = {b"host", b"content-length", b"transfer-encoding", b"connection"}
+def _target(url: str) -> Target:
+    """Raises `ValueError` or one of the engine's for what is no URL to send to."""
+    request = aiohttp.ClientRequest("GET", _parsed(url))
+    return Target(
+        request.connection_key, target_of(request.url.raw_path_qs, request.headers["Host"])
+    )
 
 
-def _outgoing(raw: list[tuple[bytes, bytes]]) -> CIMultiDict[str]:
-    # Framing is the engine's alone: two lengths on one message are a smuggler's tool.
-    named = [(_name(name), value.decode("latin-1")) for name, value in raw]
-    return CIMultiDict([(name, value) for name, value in named if name])
-
-
-@lru_cache(maxsize=4096)
-def _name(name: bytes) -> str:
-    return "" if name.lower() in _FRAMING else istr(name.decode("ascii"))
+def _parsed(url: str) -> URL:
+    """As the engine wants it, path and query untouched."""
+    parsed = URL(url, encoded=True)
+    if parsed.scheme not in _SCHEMES:
+        raise aiohttp.NonHttpUrlClientError(parsed)
+    return parsed

@@ -1,5 +1,7 @@
 """One request against real receivers that behave in every bad way."""
 
+import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -183,6 +185,25 @@ async def test_nothing_is_sent_twice_when_a_kept_connection_is_closed(method: st
         answers = [await sender.send(made, 5000) for _ in range(2)]
     assert [answer.error for answer in answers] == [None, "connection_lost"]
     assert len(receiver.requests) == 2
+
+
+async def test_a_connection_with_half_a_request_in_it_is_not_kept() -> None:
+    """An answer may come before all of the request is sent."""
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        with contextlib.suppress(OSError, EOFError):
+            while await reader.read(65_536):
+                await asyncio.sleep(0.001)
+        writer.close()
+
+    server = await asyncio.start_server(early, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, sending() as sender:
+        made = a_request(f"http://127.0.0.1:{port}/", body=b"x" * 32_000_000)
+        answers = [await sender.send(made, 10_000) for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 200]
 
 
 async def test_nobody_listens() -> None:
