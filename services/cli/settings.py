@@ -22,7 +22,9 @@ _SHARED = (
 class UpSettings(BaseModel):
     """HOOKSTREAM_UP_…: where `hookstream up` keeps its data and what it listens on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
     section: ClassVar[str] = "up"
 
     data_dir: Path = Path(".hookstream")

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 class PublishedSettings(BaseModel):
     """HOOKSTREAM_EGRESS_…: what people are told of where requests come from."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
     section: ClassVar[str] = "egress"
 
     published: tuple[str, ...] = ()
@@ -24,7 +26,9 @@ class PublishedSettings(BaseModel):
 class ConsoleSettings(BaseModel):
     """HOOKSTREAM_CONSOLE_…: management API and pages."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
     section: ClassVar[str] = "console"
 
     host: str = "127.0.0.1"

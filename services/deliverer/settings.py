@@ -13,7 +13,7 @@ from services.deliverer.egress import Address, Network, parse_networks
 class DelivererSettings(BaseModel):
     """How much one process does at once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     section: ClassVar[str] = "deliverer"
 
     slots: int = Field(default=2000, ge=8, le=100_000)
@@ -38,7 +38,7 @@ class DelivererSettings(BaseModel):
 class EgressSettings(BaseModel):
     """Where requests may go and how connections are kept."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     section: ClassVar[str] = "egress"
 
     allow: tuple[str, ...] = ()

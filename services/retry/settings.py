@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class RetrySettings(BaseModel):
     """HOOKSTREAM_RETRY_…: the bound of what waits in memory; all else waits on disk."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     section: ClassVar[str] = "retry"
 
     scale: float = Field(default=1.0, gt=0, le=1)

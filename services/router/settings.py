@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class RouterSettings(BaseModel):
     """HOOKSTREAM_ROUTER_…: limits of events and of what is produced ahead of its acks."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     section: ClassVar[str] = "router"
 
     max_event_kib: int = Field(default=256, ge=1, le=480)

@@ -10,7 +10,9 @@ FAILING_AFTER_S = 300.0
 class StatusSettings(BaseModel):
     """HOOKSTREAM_STATUS_…: batches, retention, the pace of releases."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
     section: ClassVar[str] = "status"
 
     linger_ms: int = Field(default=100, ge=0, le=5_000)

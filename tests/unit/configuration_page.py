@@ -45,7 +45,7 @@ def _section(group: type[BaseModel]) -> str:
     rows = [
         f"| `HOOKSTREAM_{section}_{name}`".upper()
         + f" | {_default(field)} | {_allowed(field)}"
-        + f" | {_sentence(field.description or texts[name])} |\n"
+        + f" | {_sentence(' '.join((field.description or texts[name]).split()))} |\n"
         for name, field in group.model_fields.items()
     ]
     return (

@@ -10,7 +10,9 @@ from hookstream.model.seal import Keys, parse_keys
 class SealSettings(BaseModel):
     """HOOKSTREAM_SEAL_…: the first key seals, all open."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
     section: ClassVar[str] = "seal"
 
     keys: SecretStr

@@ -119,4 +119,5 @@ def _problem(group: type[BaseModel], raw: Mapping[str, str], detail: Mapping[str
     info = group.model_fields[field]
     if field in raw and _kinds(info.annotation) & {SecretStr, SecretBytes}:
         message = message.replace(raw[field], "…")
-    return f"{names[field]}: {message}" + (f" ({info.description})" if info.description else "")
+    told = " ".join((info.description or "").split())
+    return f"{names[field]}: {message}" + (f" ({told})" if told else "")

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 class PostgresSettings(BaseModel):
     """HOOKSTREAM_POSTGRES_…: the database that keeps configuration and log."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
     section: ClassVar[str] = "postgres"
 
     dsn: SecretStr = SecretStr("postgresql://127.0.0.1:5432/hookstream")

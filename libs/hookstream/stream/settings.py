@@ -10,7 +10,7 @@ ClientConfig = dict[str, str | int | float | bool]
 class KafkaSettings(BaseModel):
     """How every service reaches Kafka. Fits any broker from 2.5 on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     section: ClassVar[str] = "kafka"
 
     bootstrap_servers: str = "127.0.0.1:9092"
