@@ -32,6 +32,11 @@ class Health(Struct, frozen=True, gc=False):
         """Whether it takes less than a webhook that nothing is known of."""
         return self.limit < START
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the circuit is open: one probe a cool-down."""
+        return self.limit == 0
+
 
 def learn(health: Health, answer: Answer, ceiling: int, now_ms: int) -> Health:
     """Health after an answer. Doubles on success; halves on timeout, lost connection, 429, 503.

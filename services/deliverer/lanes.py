@@ -46,6 +46,12 @@ class Lanes:
         self.suspects_in_flight = 0
         self.waiting = 0
         self.waiting_bytes = 0
+        self.circuits_open = 0
+
+    @property
+    def slots(self) -> int:
+        """Requests that may be in flight."""
+        return self._slots
 
     @property
     def is_full(self) -> bool:
@@ -76,7 +82,10 @@ class Lanes:
             raise ValueError("the turn is not in flight")
         self._end(endpoint, turn)
         if answer is not None:
-            endpoint.health = learn(endpoint.health, answer, ceiling_of(turn.webhook), now_ms)
+            before = endpoint.health
+            endpoint.health = learn(before, answer, ceiling_of(turn.webhook), now_ms)
+            if endpoint.health is not before and self._known.get(endpoint.id) is endpoint:
+                self.circuits_open += endpoint.health.is_open - before.is_open
             if answer.status is not None:
                 endpoint.took(answer.duration_ms)
         self._notice_silence(now_ms)
@@ -317,6 +326,7 @@ class Lanes:
             self._wake(lane)
 
     def _leave(self, endpoint: Endpoint) -> None:
+        self.circuits_open -= endpoint.health.is_open
         endpoint.lane.endpoints -= 1
         if not endpoint.lane.endpoints:
             self._left.append(endpoint.lane)

@@ -3,11 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-
-from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Observation
+from collections.abc import Callable
 
 from hookstream.model.records import Attempt, Delivery, Outcome
 from hookstream.model.seal import NONCE
@@ -20,6 +16,7 @@ from hookstream.stream.open import partitions
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.tail import read_tail
 from hookstream.stream.topics import DELIVERIES
+from services.deliverer import metrics
 from services.deliverer.connections import Connections
 from services.deliverer.deliveries_to_outcomes import Deliverer
 from services.deliverer.egress import Egress
@@ -103,8 +100,10 @@ def _deliverer(
         turn_log(context.logs),
         reached,
     )
+    lanes = Lanes(settings.slots, settings.waiting_mb * 1024 * 1024)
+    metrics.observe_lanes(lanes)
     return Deliverer(
-        lanes=Lanes(settings.slots, settings.waiting_mb * 1024 * 1024),
+        lanes=lanes,
         sender=sender,
         webhooks=Webhooks(table),
         request_of=RequestOf(keys, links.of),
@@ -115,25 +114,12 @@ def _deliverer(
 
 
 def turn_log(logs: Logs) -> Callable[[Outcome], None]:
-    """One line a turn, when its outcome is acknowledged; the counts are read when exported."""
-    meter = metrics.get_meter("hookstream.deliverer")
-    counts: Counter[tuple[str, str]] = Counter()
-    durations = meter.create_histogram("http.client.request.duration", "s")
-    labels = {code: {"http.response.status_code": code} for code in range(600)}
-
-    def turns(_: CallbackOptions) -> Iterable[Observation]:
-        for (result, reason), count in list(counts.items()):
-            yield Observation(count, {"result": result, "reason": reason})
-
-    meter.create_observable_counter("hookstream.turns", [turns], description="Turns, by result")
+    """One line a turn, when its outcome is acknowledged; what is counted is read when exported."""
+    turns = metrics.Turns()
 
     def log(outcome: Outcome) -> None:
-        attempt = outcome.attempt
-        counts[outcome.result, outcome.reason or ""] += 1
-        if attempt is not None:
-            code = labels.get(attempt.status or 0, labels[0])
-            durations.record(attempt.duration_ms / 1000, code)
-        logs.line("turn", _line(outcome, attempt))
+        turns.count(outcome)
+        logs.line("turn", _line(outcome, outcome.attempt))
 
     return log
 

@@ -16,11 +16,12 @@ class App:
 
     def __init__(self, requests: RequestsToEvents, callbacks: CallbacksToOutcomes) -> None:
         self.callbacks = callbacks
-        one, many = Endpoint(requests.one), Endpoint(requests.many)
-        close = Endpoint(callbacks.close, hint='POST {"status": "done"} closes the delivery')
+        one, many = Endpoint(requests.one, ONE), Endpoint(requests.many, MANY)
+        hint = 'POST {"status": "done"} closes the delivery'
+        close = Endpoint(callbacks.close, PATH + "{token}", hint=hint)
         self._endpoints = [one, many, close]
         routes = [Route(ONE, one), Route(MANY, many), Route(PATH + "{token}", close)]
-        nothing = Endpoint(_nothing, method="")
+        nothing = Endpoint(_nothing, "", method="")
         self._router: ASGIApp = Router(routes, redirect_slashes=False, default=nothing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -56,7 +56,7 @@ class Ingest:
     async def serve(self, listener: socket.socket, stop: asyncio.Event) -> None:
         """Answer requests until `stop`, then those that are under way."""
         app = self._app()
-        metrics.observe(app, self._publisher)
+        metrics.watch(app, self._publisher)
         listener.listen(BACKLOG)  # so that none is refused once health says ready
         self._health.ready(_SERVER)
         server = Server(config(app))

@@ -1,32 +1,33 @@
-"""Counters of ingest: plain numbers, read when metrics are collected; no cost a request."""
+"""Counters of ingest: plain numbers, read when metrics are collected; next to no cost a request."""
 
 from collections.abc import Iterable
 
-from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Observation
-
+from hookstream.process.metrics import Declared, Value, observe, single
 from services.ingest.app import App
 from services.ingest.publish import Publisher
 
+EVENTS = Declared(
+    "hookstream.ingest.events",
+    "counter",
+    "{event}",
+    "Events: accepted (Kafka has it), unknown (Kafka did not answer in time)",
+    ("hookstream.result",),
+)
+REFUSED = Declared("hookstream.ingest.refused", "counter", "{request}", "Answered with a problem")
+CALLBACKS = Declared("hookstream.ingest.callbacks", "counter", "{request}", "Deliveries closed")
+WAITING = Declared("hookstream.ingest.waiting", "gauge", "{event}", "Wait for Kafka")
+WAITING_MOST = Declared("hookstream.ingest.waiting.limit", "gauge", "{event}", "How many may wait")
+METRICS = (EVENTS, REFUSED, CALLBACKS, WAITING, WAITING_MOST)
 
-def observe(app: App, publisher: Publisher) -> None:
+
+def watch(app: App, publisher: Publisher) -> None:
     """Show what `app` and `publisher` count. Once a process."""
 
-    def events(_: CallbackOptions) -> Iterable[Observation]:
-        yield Observation(publisher.accepted, {"result": "accepted"})
-        yield Observation(publisher.unknown, {"result": "unknown"})
+    def events() -> Iterable[tuple[float, tuple[Value, ...]]]:
+        return [(publisher.accepted, ("accepted",)), (publisher.unknown, ("unknown",))]
 
-    def refused(_: CallbackOptions) -> Iterable[Observation]:
-        yield Observation(app.refused)
-
-    def closed(_: CallbackOptions) -> Iterable[Observation]:
-        yield Observation(app.callbacks.closed)
-
-    def waiting(_: CallbackOptions) -> Iterable[Observation]:
-        yield Observation(len(publisher))
-
-    meter = metrics.get_meter("hookstream.ingest")
-    meter.create_observable_counter("hookstream.ingest.events", [events])
-    meter.create_observable_counter("hookstream.ingest.refused", [refused])
-    meter.create_observable_counter("hookstream.ingest.callbacks", [closed])
-    meter.create_observable_gauge("hookstream.ingest.waiting", [waiting])
+    observe(EVENTS, events)
+    observe(REFUSED, single(lambda: app.refused))
+    observe(CALLBACKS, single(lambda: app.callbacks.closed))
+    observe(WAITING, single(lambda: len(publisher)))
+    observe(WAITING_MOST, single(lambda: publisher.most_waiting))

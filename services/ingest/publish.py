@@ -42,7 +42,7 @@ class Publisher:
     def __init__(self, writer: Writer, codec: Codec, max_waiting: int, ratio: float) -> None:
         self._writer = writer
         self._codec = codec
-        self._max_waiting = max_waiting
+        self.most_waiting = max_waiting
         self._ratio = ratio
         self._loop = asyncio.get_running_loop()
         self.accepted = 0
@@ -73,7 +73,7 @@ class Publisher:
                 span.end(ack.refused.value if ack.refused else None)
             acks.answered(number, ack)
 
-        if len(self._writer) >= self._max_waiting:
+        if len(self._writer) >= self.most_waiting:
             return answered(_NO)
         try:
             self._writer.produce(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -9,6 +10,8 @@ from starlette.types import Receive, Scope, Send
 from hookstream.model.errors import Refusal
 from hookstream.model.records import Event
 from hookstream.process import tracing
+from hookstream.process.metrics import Series
+from hookstream.process.served import served
 from services.ingest import batch
 from services.ingest.body import Bodies, Gone
 from services.ingest.catching_up import CatchingUp
@@ -38,16 +41,21 @@ logger = logging.getLogger(__name__)
 class Endpoint:
     """One path as an ASGI application without any middleware: it is hot."""
 
-    def __init__(self, handler: Handler, method: str = "POST", hint: str = PUBLISH) -> None:
-        """`method`: the only one that is taken; empty for any. `hint`: what it does."""
+    def __init__(
+        self, handler: Handler, route: str, method: str = "POST", hint: str = PUBLISH
+    ) -> None:
+        """`method`: the only one that is taken; empty for any. `hint`: what it does. `route`: the
+        path as metrics show it; empty where anything may have been asked for."""
         self._handler = handler
+        self._route = route
+        self._taken: dict[int, Series] = {}
         self._method = method
         self._hint = hint
         self.refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever it is refused with is problem+json."""
-        kind, more = _JSON, Headers()
+        kind, more, began = _JSON, Headers(), monotonic()
         try:
             status, body = await self._handled(scope, receive)
         except Gone:
@@ -58,6 +66,11 @@ class Endpoint:
         headers = [kind, (b"content-length", b"%d" % len(body)), *more]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+        (self._taken.get(status) or self._taking(status)).add(monotonic() - began)
+
+    def _taking(self, status: int) -> Series:
+        self._taken[status] = served(self._method, self._route, status)
+        return self._taken[status]
 
     async def _handled(self, scope: Scope, receive: Receive) -> Answer:
         if self._method and scope["method"] != self._method:

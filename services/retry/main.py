@@ -2,17 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable
-
-from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Observation
 
 from hookstream.process.run import Context, in_thread
 from hookstream.process.streaming import Streaming
 from hookstream.stream.open import partitions
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import DELIVERIES, RETRY, TIERS
-from services.retry.delay_line import DelayLine, clock_ms
+from services.retry import metrics
+from services.retry.delay_line import clock_ms
 from services.retry.settings import RetrySettings
 from services.retry.tiers_to_deliveries import Retry
 
@@ -36,25 +33,11 @@ async def main(stop: asyncio.Event, context: Context) -> None:
     streaming = Streaming(context, GROUP, {GROUP: [RETRY, *TIERS]})
     settings = context.environment.read(RetrySettings)
     if await streaming.open(stop):
-        lateness = metrics.get_meter("hookstream.retry").create_histogram(
-            "hookstream.retry.lateness", "s", "From when a turn was due to its release"
-        )
         n = partitions(streaming.table, DELIVERIES)
-        retry = Retry(streaming.writer, streaming.dead, n, settings, clock_ms, lateness.record)
-        _watch(retry.line)
+        retry = Retry(streaming.writer, streaming.dead, n, settings, clock_ms, metrics.late())
+        metrics.watch(retry)
         streaming.loop(GROUP, retry, kind=None, consumer=READS, **UNBOUNDED)
         releasing = asyncio.create_task(in_thread("delay line", retry.line.run))
         await streaming.run(stop, releasing)
         retry.line.close()
     await streaming.close()
-
-
-def _watch(line: DelayLine) -> None:
-    meter = metrics.get_meter("hookstream.retry")
-
-    def overdue(_: CallbackOptions) -> Iterable[Observation]:
-        yield Observation(line.overdue_ms() / 1000)
-
-    meter.create_observable_gauge(
-        "hookstream.retry.overdue", [overdue], "s", "How late the first waiting record is"
-    )

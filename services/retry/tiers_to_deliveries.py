@@ -55,6 +55,12 @@ class Retry(Handler):
         self._far, self._soon = Tally(), Tally()
         self._tiers: set[Assignment] = set()
 
+    @property
+    def held(self) -> tuple[int, int]:
+        """Records that wait in memory, and their bytes."""
+        far, soon = self._far, self._soon
+        return far.records + soon.records, far.bytes + soon.bytes
+
     def assigned(self, taken: Sequence[Assignment]) -> dict[tuple[str, int], int]:
         for assignment in taken:
             assignment.state = Tally()

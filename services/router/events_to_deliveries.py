@@ -56,6 +56,10 @@ class Router(Handler):
         self._acks: deque[tuple[Fan, int, Refused | None]] = deque()
         self._unacked = 0
         self._unacked_bytes = 0
+        self.routed = {"matched": 0, "unmatched": 0, "refused": 0}
+        """Events so far, by what became of them."""
+        self.matches = 0
+        """Webhooks that they were for."""
         table.on_change(self._subscribers.changed)
 
     def handle(self, records: Sequence[Record]) -> None:
@@ -98,11 +102,14 @@ class Router(Handler):
         event = cast(Event, record.value)
         refusal = self._refusal(event)
         if refusal is not None:
+            self.routed["refused"] += 1
             self._dead.put(record, refusal.code, refusal.detail, event)
             return
         incoming = record.headers.get("traceparent")
         with tracing.span("process events", tracing.CONSUMER, incoming, (), _PROCESS) as span:
             webhooks = self._subscribers.of(event)
+            self.matches += len(webhooks)
+            self.routed["matched" if webhooks else "unmatched"] += 1
             if webhooks:
                 self._fans.append(Fan(record, event, webhooks, span.traceparent))
             else:

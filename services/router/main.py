@@ -8,6 +8,7 @@ from hookstream.process.streaming import Streaming
 from hookstream.stream.open import partitions
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import DELIVERIES, EVENTS
+from services.router import metrics
 from services.router.events_to_deliveries import Router
 from services.router.settings import RouterSettings
 
@@ -23,6 +24,7 @@ async def main(stop: asyncio.Event, context: Context) -> None:
         table, writer = streaming.table, streaming.writer
         n = partitions(table, DELIVERIES)
         router = Router(table, writer, streaming.dead, n, settings)
+        metrics.watch(router)
         streaming.loop(GROUP, router, kind=Event)
         await streaming.run(stop)
     await streaming.close()

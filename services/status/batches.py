@@ -53,6 +53,17 @@ class Batches(Handler):
         self._positions: dict[Partition, Position] = {}
         self._changed = threading.Condition()
         self._stopping = False
+        self.written = 0
+        """Records that are in the log by this process."""
+        self.took: Callable[[float], None] = lambda _: None
+        """Told how many seconds each batch took."""
+
+    def oldest_age_s(self) -> float:
+        """How long ago Kafka got the oldest record that was read and is not written."""
+        with self._changed:
+            first = self._writing or self._pending
+            oldest_ms = first[0].timestamp_ms if first else None
+        return 0.0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1000)
 
     # -- on the loop's thread -------------------------------------------------------------------
 
@@ -160,9 +171,11 @@ class Batches(Handler):
         ends = {_key(r.assignment): r.assignment for r in batch}
         new = [r for r in batch if r.offset >= self._positions[_key(r.assignment)].next_offset]
         if new:
-            moves = self._moves(new)
+            moves, began = self._moves(new), time.monotonic()
             with _traced(new):
                 self._write([_logged(record) for record in new], moves, self._positions)
+            self.took(time.monotonic() - began)
+            self.written += len(new)
             for move in moves:
                 key = (move.topic, move.partition)
                 self._positions[key] = self._positions[key]._replace(next_offset=move.next_offset)

@@ -17,6 +17,7 @@ from hookstream.store.settings import PostgresSettings
 from hookstream.store.views import Views
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import DEAD, EVENTS, OUTCOMES
+from services.status import metrics
 from services.status.batches import Batches, Write
 from services.status.dead_to_views import DeadToViews
 from services.status.events_to_views import EventsToViews
@@ -92,6 +93,8 @@ class Parts:
             streaming.loop(
                 _group(topic), self.batches[topic], kind=KINDS[topic], consumer=gathering
             )
+
+        metrics.watch(self.batches, self.upkeep)
 
     def _told(self, name: str) -> Callable[[str | None], None]:
         def told(reason: str | None) -> None:

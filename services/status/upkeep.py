@@ -14,6 +14,7 @@ from hookstream.store import cancellations, dead, partitions
 from hookstream.store.change import Change
 from hookstream.store.pool import UNAVAILABLE
 from hookstream.store.session import Session
+from hookstream.store.survey import Survey, survey
 from services.status.overdue import Overdues
 from services.status.replaying import Replaying
 from services.status.settings import StatusSettings
@@ -51,9 +52,12 @@ class Upkeep:
         self.waiting = Waiting(self._session, settings, clock_ms)
         self.replaying = Replaying(self._session, settings.release_per_s, clock_ms)
         self.overdue = Overdues(self._session, clock_ms)
+        self.survey: Survey | None = None
+        """What waited when this process looked last, for metrics."""
         self._sent_at = time.monotonic()
         self._duties: list[Duty] = [
             Duty(_EVERY_S, self.overdue.round),
+            Duty(_BOUNDS_EVERY_S, self.look),
             Duty(_BOUNDS_EVERY_S, self.waiting.expire),
             Duty(_BOUNDS_EVERY_S, self.waiting.overflow),
             Duty(_BOUNDS_EVERY_S, self.forget_cancellations),
@@ -84,6 +88,11 @@ class Upkeep:
             if not stopping.is_set() and time.monotonic() >= duty.due_at:
                 duty.work()
                 duty.due_at = time.monotonic() + duty.every_s - _SENDING_EVERY_S / 2
+
+    def look(self) -> None:
+        """See what waits."""
+        with self._session.transaction() as cursor:
+            self.survey = survey(cursor, time.monotonic(), self._clock_ms())
 
     def forget_cancellations(self) -> None:
         """Let go of cancellations that no turn can meet any more."""

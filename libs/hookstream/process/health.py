@@ -68,10 +68,14 @@ class Health:
 
     def live_reasons(self) -> Reasons:
         """Which loops stand still; empty when all move."""
-        with self._lock:
-            ages = {name: self._clock() - self._beats[name] for name in self._max_ages}
-            late = {name: age for name, age in ages.items() if age > self._max_ages[name]}
+        ages, most = self.ages(), dict(self._max_ages)
+        late = {name: age for name, age in ages.items() if age > most.get(name, age)}
         return {name: f"has not moved for {age:.1f} s" for name, age in late.items()}
+
+    def ages(self) -> dict[str, float]:
+        """Seconds since each loop moved last."""
+        with self._lock:
+            return {name: self._clock() - self._beats[name] for name in self._max_ages}
 
     def waiting(self) -> Reasons:
         """The reasons given by `not_ready`."""

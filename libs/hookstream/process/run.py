@@ -18,6 +18,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Thread, Timer
+from time import monotonic
 from typing import ClassVar, NoReturn, TypeVar
 
 import uvloop
@@ -25,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hookstream.process import logs as logging_set_up
 from hookstream.process import telemetry as telemetry_set_up
+from hookstream.process import vitals
 from hookstream.process.health import Health, HealthServer
 from hookstream.process.logs import Logs
 from hookstream.process.settings import Environment, SettingsError
@@ -107,6 +109,7 @@ def _run(
     logs = logging_set_up.set_up(service, settings.log_level)
     telemetry = telemetry_set_up.set_up(service, version, telemetry_settings)
     context = Context(environment, logs, Health(), telemetry)
+    vitals.watch(context.health)
     server = _serve(context, settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -140,7 +143,9 @@ async def _until_done(main: Main, context: Context, budget_s: float) -> None:
 async def _beat(health: Health) -> None:
     while True:
         health.beat(EVENT_LOOP)
+        slept = monotonic()
         await asyncio.sleep(BEAT_S)
+        vitals.woke_late(monotonic() - slept - BEAT_S)
 
 
 def _take_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, budget_s: float) -> None:

@@ -7,14 +7,18 @@ stays, says so at `/healthz/ready` and in the log, and asks again every few seco
 import asyncio
 import gc
 import logging
+import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from hookstream.model.records import Dead
+from hookstream.process import streaming_metrics
 from hookstream.process.run import Context, in_thread
 from hookstream.stream.dead import DeadLetters, Decoder
+from hookstream.stream.ends import Ends
 from hookstream.stream.loop import Handler, Loop
 from hookstream.stream.open import NOT_NOW, announce_schemas, check_partitions, join_group
 from hookstream.stream.settings import KafkaSettings
@@ -42,6 +46,7 @@ class Streaming:
         self._reasons: list[str] = []
         self._failed = asyncio.Event()
         self._loops: dict[str, Loop] = {}
+        self._dead_letters: Counter[tuple[str, str]] = Counter()
 
     async def open(
         self,
@@ -68,6 +73,7 @@ class Streaming:
             linger_ms=linger_ms,
         )
         self.dead = DeadLetters(self.writer, self.table.codec, self._log_dead)
+        streaming_metrics.watch(self._loops, self.writer, self._dead_letters)
         while not stop.is_set():
             try:
                 await in_thread("open", self._join)
@@ -95,6 +101,7 @@ class Streaming:
         health = self._context.health
         health.not_ready(group, "joining its group")
         loop.on_joined = lambda: health.ready(group)
+        streaming_metrics.time_turns(loop)
         self._loops[group] = loop
         return loop
 
@@ -106,12 +113,17 @@ class Streaming:
         stopping = asyncio.create_task(stop.wait())
         failed = asyncio.create_task(self._failed.wait())
         looping = [asyncio.create_task(in_thread(n, lo.run)) for n, lo in self._loops.items()]
+        known = threading.Event()
+        ends = Ends(self.kafka, list(self._loops.values()))
+        asking = asyncio.create_task(in_thread("ends", lambda: ends.run(known)))
         await asyncio.wait(
-            {stopping, failed, *looping, *beside}, return_when=asyncio.FIRST_COMPLETED
+            {stopping, failed, asking, *looping, *beside}, return_when=asyncio.FIRST_COMPLETED
         )
         for loop in self._loops.values():
             loop.stop()
         await asyncio.gather(*looping)
+        known.set()
+        await asking
         stopping.cancel()
         failed.cancel()
         for task in beside:
@@ -157,6 +169,7 @@ class Streaming:
         self._aio.call_soon_threadsafe(self._failed.set)
 
     def _log_dead(self, dead: Dead) -> None:
+        self._dead_letters[dead.topic, dead.reason] += 1
         fields = {"topic": dead.topic, "partition": dead.partition, "offset": dead.offset}
         logger.error("dead", extra={"fields": fields | {"reason": dead.reason}})
 

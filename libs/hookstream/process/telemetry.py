@@ -7,7 +7,7 @@ sending is on threads of its own, and the shutdown is over after three seconds, 
 from collections.abc import Callable, Sequence
 from threading import Thread
 from time import monotonic
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from opentelemetry import context as otel_context
@@ -16,7 +16,11 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    MetricReader,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
@@ -34,43 +38,17 @@ from opentelemetry.util.types import Attributes
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 
+from hookstream.process.metrics import REQUEST_BUCKETS_S, with_durations
+from hookstream.process.served import ACTIVE, REQUESTS
 from hookstream.process.tracing import DECIDED
 
 SHUTDOWN_S = 3.0
 SEND_S = 5.0
 MOST_SPANS = 4096
-HTTP_BUCKETS_S = (
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.075,
-    0.1,
-    0.25,
-    0.5,
-    0.75,
-    1,
-    2.5,
-    5,
-    7.5,
-    10,
-    15,
-    30,
-    60,
-)
-LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30, 300, 3600)
 # Customers' hosts, URLs and webhooks are never labels: each would be a time series of its own.
 HTTP_ATTRIBUTES = {
     "http.request.method",
     "http.response.status_code",
-    "error.type",
-    "webhook.tenant_tier",
-}
-MESSAGING_ATTRIBUTES = {
-    "messaging.system",
-    "messaging.operation.name",
-    "messaging.destination.name",
-    "messaging.consumer.group.name",
     "error.type",
 }
 
@@ -170,7 +148,7 @@ def make(service: str, version: str, settings: TelemetrySettings) -> Telemetry:
     )
     endpoint = settings.otlp_endpoint.rstrip("/") if settings.otlp_endpoint else None
     pages = CollectorRegistry()
-    readers: list[MetricReader] = [PrometheusMetricReader(registry=pages)]
+    readers: list[MetricReader] = [_Page(pages)]
     if endpoint:
         readers.append(_pushing(endpoint, settings.metrics_every_s))
     meters = MeterProvider(readers, resource, shutdown_on_exit=False, views=views())
@@ -184,9 +162,30 @@ def make(service: str, version: str, settings: TelemetrySettings) -> Telemetry:
     return Telemetry(traces, meters, pages)
 
 
+class _Page(PrometheusMetricReader):
+    """What /metrics shows: the SDK's metrics and our histograms, each with its service's name."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(
+            registry=registry,
+            scope_info_enabled=False,
+            resource_attribute_filter=lambda name: name == "service.name",
+        )
+
+    def _receive_metrics(self, metrics_data: MetricsData, *args: Any, **kwargs: Any) -> None:
+        super()._receive_metrics(with_durations(metrics_data), *args, **kwargs)
+
+
+class _Pushing(PeriodicExportingMetricReader):
+    """The same to a collector, every few seconds."""
+
+    def _receive_metrics(self, metrics_data: MetricsData, *args: Any, **kwargs: Any) -> None:
+        super()._receive_metrics(with_durations(metrics_data), *args, **kwargs)
+
+
 def _pushing(endpoint: str, every_s: float) -> MetricReader:
     exporter = OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=SEND_S)
-    return PeriodicExportingMetricReader(exporter, every_s * 1000)
+    return _Pushing(exporter, every_s * 1000)
 
 
 def views() -> list[View]:
@@ -195,16 +194,12 @@ def views() -> list[View]:
         View(
             instrument_name="http.client.request.duration",
             attribute_keys=HTTP_ATTRIBUTES,
-            aggregation=ExplicitBucketHistogramAggregation(HTTP_BUCKETS_S),
+            aggregation=ExplicitBucketHistogramAggregation(REQUEST_BUCKETS_S),
         ),
-        View(
-            instrument_name="messaging.*.duration",
-            attribute_keys=MESSAGING_ATTRIBUTES,
-            aggregation=ExplicitBucketHistogramAggregation(LATENCY_BUCKETS_S),
+        View(  # FastAPI has these by itself
+            instrument_name="http.server.request.duration",
+            attribute_keys=set(REQUESTS.attributes),
+            aggregation=ExplicitBucketHistogramAggregation(REQUEST_BUCKETS_S),
         ),
-        View(instrument_name="messaging.*.messages", attribute_keys=MESSAGING_ATTRIBUTES),
-        View(
-            instrument_name="webhook.*.late*",  # …retry.lateness, …delivery.latency
-            aggregation=ExplicitBucketHistogramAggregation(LATENCY_BUCKETS_S),
-        ),
+        View(instrument_name="http.server.active_requests", attribute_keys=set(ACTIVE.attributes)),
     ]

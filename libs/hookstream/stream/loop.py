@@ -16,6 +16,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from hookstream.stream.counts import Counts
 from hookstream.stream.dead import Decoder
 from hookstream.stream.groups import OffsetsMissing
 from hookstream.stream.pace import Pace
@@ -94,6 +95,7 @@ class Loop:
         self.last_turn = time.monotonic()
         self.on_joined: Callable[[], None] = lambda: None
         """Told each time the group has given out its partitions, be it none to us."""
+        self.counts = Counts(topics)
         self._kafka = kafka
         self._handler = handler
         self._decoder = decoder
@@ -164,7 +166,9 @@ class Loop:
 
     def _mind_the_gap(self) -> None:
         now = time.monotonic()
-        if now - self.last_turn > STALL_S:
+        took_s = now - self.last_turn
+        self.counts.turned(took_s, full=self._full_since != math.inf)
+        if took_s > STALL_S:
             self._doubt = True
         self.last_turn = now
         if self._doubt:
@@ -259,11 +263,13 @@ class Loop:
             raw = message.value() or b""
             if not assignment.window.add(message.offset(), len(raw)):
                 continue
+            assignment.read += 1
+            assignment.read_at_ms = at_ms = message.timestamp()[1]
             records.append(
                 Record(
                     assignment,
                     message.offset(),
-                    message.timestamp()[1],
+                    at_ms,
                     message.key(),
                     dict(message.headers() or ()),
                     raw,
@@ -299,6 +305,7 @@ class Loop:
             assignment = self.assignments.get((part.topic, part.partition))
             if assignment is not None and (error is not None or part.error is not None):
                 assignment.window.changed = True
+                self.counts.commits_refused += 1
 
     def _at(self, assignment: Assignment, *, commit: bool = False) -> TopicPartition:
         if not commit:
@@ -367,9 +374,11 @@ class Loop:
 
     def _forget(self, some: list[Assignment]) -> None:
         for assignment in some:
-            self.assignments.pop(self._key(assignment), None)
+            if self.assignments.pop(self._key(assignment), None):
+                self.counts.read[assignment.topic] += assignment.read
 
     def _tell(self, what: str, some: list[Assignment]) -> None:
+        self.counts.moved[what] += len(some)
         named = [f"{a.topic}-{a.partition}" for a in some]
         logger.info(what, extra={"fields": {"group": self.group, "partitions": named}})
 

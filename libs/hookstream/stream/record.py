@@ -11,7 +11,19 @@ from hookstream.stream.window import Committed, Window
 class Assignment:
     """One partition while it is ours. It ends for good when the partition is revoked or lost."""
 
-    __slots__ = ("alive", "committed", "events", "partition", "paused", "state", "topic", "window")
+    __slots__ = (
+        "alive",
+        "committed",
+        "end",
+        "events",
+        "partition",
+        "paused",
+        "read",
+        "read_at_ms",
+        "state",
+        "topic",
+        "window",
+    )
 
     def __init__(self, topic: str, partition: int, committed: Committed, events: "Events") -> None:
         self.topic = topic
@@ -23,8 +35,25 @@ class Assignment:
         self.alive = True
         """Checked before every produce: work for a partition that is gone settles nothing."""
         self.paused = False
+        self.read = 0
+        """Records read of it so far."""
+        self.read_at_ms = committed.at_ms
+        """When the broker appended the last of them; before the first: the last commit."""
+        self.end: int | None = None
+        """Where it ended when last asked; None: not asked yet."""
         self.state: Any = None
         """The handler's own memory of this partition; dies with the assignment."""
+
+    @property
+    def lag(self) -> int:
+        """Records that are not finished, as far as is known."""
+        return max(0, (self.end or 0) - self.window.base)
+
+    def unread_age_s(self, now_ms: int) -> float:
+        """Seconds since the oldest record that is not read was appended, or somewhat more."""
+        if (self.end or 0) <= self.window.next or not self.read_at_ms:
+            return 0.0
+        return max(0.0, (now_ms - self.read_at_ms) / 1000)
 
 
 Events = deque[tuple[Assignment, int, int | None]]

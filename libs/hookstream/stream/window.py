@@ -92,6 +92,11 @@ class Window:
         return self._order[0] if self._order else self._next
 
     @property
+    def next(self) -> int:
+        """The offset to read next."""
+        return self._next
+
+    @property
     def span(self) -> int:
         return self._next - self.base
 

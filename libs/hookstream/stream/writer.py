@@ -85,6 +85,10 @@ class Writer:
             }
         )
         self._topics: dict[str, str] = {}
+        self.sent: dict[str, int] = {}
+        """Records taken so far, by topic (without prefix)."""
+        self.refused = dict.fromkeys(Refused, 0)
+        """Those of them that the broker did not take."""
         self._kafka = kafka
         self._on_fatal = on_fatal
         self._dispatch = dispatch or _call_each
@@ -118,6 +122,7 @@ class Writer:
                 headers=headers,
                 on_delivery=answered,
             )
+            self.sent[topic] += 1
         except BufferError:
             raise Full from None
         except KafkaException as error:
@@ -144,6 +149,7 @@ class Writer:
         return done
 
     def _name(self, topic: str) -> str:
+        self.sent[topic] = 0
         self._topics[topic] = self._kafka.topic(topic)
         return self._topics[topic]
 
@@ -162,7 +168,9 @@ class Writer:
         refused = _REFUSED.get(error.code() if error else None)
         if refused is None:
             self._on_fatal(f"producing failed: {error}")
-        return Ack(-1, refused or Refused.PURGED)
+        refused = refused or Refused.PURGED
+        self.refused[refused] += 1
+        return Ack(-1, refused)
 
 
 _REFUSED: dict[Any, Refused] = {
