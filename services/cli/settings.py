@@ -15,6 +15,7 @@ _SHARED = (
     "hookstream.process.telemetry",
     "hookstream.process.sealing",
     "hookstream.stream.settings",
+    "hookstream.stream.registry",
     "hookstream.store.settings",
 )
 

@@ -53,6 +53,8 @@ class Config:
         self.cancelled: dict[str, Cancellation] = {}
         """By delivery."""
         self.schemas: dict[str, SchemaNote] = {}
+        self.schemas_by_id: dict[int, SchemaNote] = {}
+        """By their ids in the schema registry."""
         self.groups: dict[str, GroupNote] = {}
         self.topics: TopicsNote | None = None
         self._policies: dict[bytes, Policy] = {}
@@ -86,6 +88,7 @@ class Config:
                 self.cancelled[delivery] = record
             case SchemaNote(fingerprint=fingerprint):
                 self.schemas[fingerprint] = record
+                self.schemas_by_id |= dict.fromkeys(record.registry_ids, record)
             case GroupNote(group=group):
                 self.groups[group] = record
             case TopicsNote():
@@ -105,8 +108,10 @@ class Config:
                 self.workspaces.pop(id_, None)
             case Cancellation(delivery=delivery):
                 self.cancelled.pop(delivery, None)
-            case SchemaNote(fingerprint=fingerprint):
+            case SchemaNote(fingerprint=fingerprint, registry_ids=numbers):
                 self.schemas.pop(fingerprint, None)
+                for number in numbers:
+                    self.schemas_by_id.pop(number, None)
             case GroupNote(group=group):
                 self.groups.pop(group, None)
             case TopicsNote():

@@ -259,6 +259,8 @@ class SchemaNote(Struct, frozen=True, kw_only=True, gc=False):
 
     fingerprint: str
     text: str
+    registry_ids: tuple[int, ...] = ()
+    """Its ids in a schema registry, so that its records are read while that is away."""
 
 
 class GroupNote(Struct, frozen=True, kw_only=True, gc=False):

@@ -20,7 +20,15 @@ from hookstream.process.run import Context, in_thread
 from hookstream.stream.dead import DeadLetters, Decoder
 from hookstream.stream.ends import Ends
 from hookstream.stream.loop import Handler, Loop
-from hookstream.stream.open import NOT_NOW, announce_schemas, check_partitions, join_group
+from hookstream.stream.open import (
+    NOT_NOW,
+    announce_schemas,
+    check_partitions,
+    join_group,
+    learn,
+    number_schemas,
+)
+from hookstream.stream.registry import RegistrySettings, SchemaRegistry
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
 from hookstream.stream.writer import Answer, Writer
@@ -38,6 +46,7 @@ class Streaming:
     def __init__(self, context: Context, service: str, reads: Mapping[str, Sequence[str]]) -> None:
         """`reads`: consumer group -> the topics it reads (without prefix)."""
         self.kafka = context.environment.read(KafkaSettings)
+        self._registry = _registry(context.environment.read(RegistrySettings), self.kafka)
         self.table: Table
         self.writer: Writer
         self.dead: DeadLetters
@@ -136,11 +145,17 @@ class Streaming:
         """After the loops have ended: what is produced is acknowledged, as far as time allows."""
         await in_thread("close", self.writer.close)
         await in_thread("close", self.table.close)
+        if self._registry is not None:
+            self._registry.close()
 
     def _join(self) -> None:
         self.table.catch_up()
         check_partitions(self.kafka, self.table.config.topics)
         announce_schemas(self.table, self.writer)
+        if self._registry is not None:
+            self.table.look_up = learn(self._registry, self.table, self.writer)
+            for why in number_schemas(self._registry, self.table, self.writer):
+                logger.warning("schemas are written as config knows them: %s", why)
         for group, topics in self._reads.items():
             join_group(self.kafka, self.table, self.writer, group, *topics)
 
@@ -172,6 +187,10 @@ class Streaming:
         self._dead_letters[dead.topic, dead.reason] += 1
         fields = {"topic": dead.topic, "partition": dead.partition, "offset": dead.offset}
         logger.error("dead", extra={"fields": fields | {"reason": dead.reason}})
+
+
+def _registry(settings: RegistrySettings, kafka: KafkaSettings) -> SchemaRegistry | None:
+    return SchemaRegistry(settings, kafka.topic_prefix) if settings.url else None
 
 
 def _call_each(answers: Sequence[Answer]) -> None:

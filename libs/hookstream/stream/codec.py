@@ -6,7 +6,7 @@ format (`00`, schema id). Readers take both, always.
 
 import io
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import fastavro
 import msgspec
@@ -32,31 +32,33 @@ class UnknownSchema(Undecodable):
     """Written with a schema nobody has told us of yet; the config topic may, soon."""
 
 
-class Registry(Protocol):
-    """A Confluent-compatible schema registry."""
-
-    def register(self, schema: WriterSchema) -> int:
-        """The id of `schema`, registered if it was not."""
-
-    def schema(self, schema_id: int) -> WriterSchema | None:
-        """The schema with this id, or None."""
+class RegistryUnavailable(Exception):
+    """Only the schema registry could tell what these bytes are, and it does not answer. Nothing is
+    wrong with them: they wait."""
 
 
 class Codec:
     """Encodes with this version's schemas, decodes whatever any version wrote.
 
-    `announced` looks a fingerprint up among the schemas that writers put on the config topic.
+    `announced` looks a fingerprint up among the schemas that writers put on the config topic,
+    `numbered` an id of the schema registry.
     """
 
     def __init__(
         self,
         announced: Callable[[bytes], WriterSchema | None] = lambda _: None,
-        registry: Registry | None = None,
+        numbered: Callable[[int], WriterSchema | None] = lambda _: None,
     ) -> None:
         self._announced = announced
-        self._registry = registry
+        self._numbered = numbered
+        self._ids: dict[type[Struct], int] = {}
         self._writers: dict[type[Struct], _Writer] = {}
         self._readers: dict[bytes, WriterSchema] = dict(schemas.released())
+
+    def number(self, cls: type[Struct], schema_id: int) -> None:
+        """From now on write `cls` in Confluent's format, with the registry's id of its schema."""
+        self._ids[cls] = schema_id
+        self._writers.pop(cls, None)
 
     def encode(self, record: Struct) -> bytes:
         """The bytes of `record`, framed."""
@@ -72,7 +74,7 @@ class Codec:
         return out.getvalue()
 
     def decode(self, raw: bytes) -> Struct:
-        """The record in `raw`. Raises `UnknownSchema` or `Undecodable`."""
+        """The record in `raw`. Raises `UnknownSchema`, `Undecodable` or `RegistryUnavailable`."""
         if raw[:2] == _SINGLE_OBJECT:
             return self._read(raw, 10, self._by_fingerprint(raw[2:10]))
         if raw[:1] == _CONFLUENT and len(raw) >= 5:
@@ -82,8 +84,8 @@ class Codec:
     def _writer(self, cls: type[Struct]) -> _Writer:
         schema = schemas.current(cls)
         prefix = _SINGLE_OBJECT + schema.fingerprint
-        if self._registry is not None:
-            prefix = _CONFLUENT + self._registry.register(schema).to_bytes(4, "big")
+        if cls in self._ids:
+            prefix = _CONFLUENT + self._ids[cls].to_bytes(4, "big")
         self._writers[cls] = prefix, schema.parsed, _optional_records(schema.parsed)
         return self._writers[cls]
 
@@ -114,11 +116,9 @@ class Codec:
 
     def _by_id(self, schema_id: int) -> WriterSchema:
         key = schema_id.to_bytes(4, "big")
-        schema = self._readers.get(key)
-        if schema is None and self._registry is not None:
-            schema = self._registry.schema(schema_id)
+        schema = self._readers.get(key) or self._numbered(schema_id)
         if schema is None:
-            raise UnknownSchema(f"no schema with id {schema_id} in the registry")
+            raise UnknownSchema(f"no schema with id {schema_id} is known")
         self._readers[key] = schema
         return schema
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from hookstream.model.records import Dead, Event
-from hookstream.stream.codec import Codec, Undecodable, UnknownSchema
+from hookstream.stream.codec import Codec, RegistryUnavailable, Undecodable, UnknownSchema
 from hookstream.stream.record import Record
 from hookstream.stream.table import ConfigUnreachable
 from hookstream.stream.topics import DEAD
@@ -97,7 +97,8 @@ class Decoder:
         return True
 
     def _decode(self, raw: bytes) -> Struct:
-        """Waits once for each unknown schema: its writer announces it on config first."""
+        """Waits once for each unknown schema: its writer announces it on config first. Where the
+        registry alone could tell and stays away, it raises: the record is kept, not given up."""
         deadline = time.monotonic() + UNKNOWN_SCHEMA_WAIT_S
         while True:
             try:
@@ -107,6 +108,9 @@ class Decoder:
                     raise
                 if time.monotonic() > deadline:
                     self._given_up.add(str(error))
+                    raise
+            except RegistryUnavailable:
+                if time.monotonic() > deadline:
                     raise
             with contextlib.suppress(ConfigUnreachable):
                 self._refresh()

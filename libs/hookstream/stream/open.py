@@ -1,19 +1,26 @@
 """Before the first record: topics checked, schemas announced, the consumer group started."""
 
+import contextlib
 import threading
+from collections.abc import Callable
 
 from confluent_kafka import KafkaException
+from msgspec.structs import replace
 
 from hookstream.model.config import key_of
 from hookstream.model.records import GroupNote, SchemaNote, TopicsNote
 from hookstream.stream import schemas
+from hookstream.stream.codec import RegistryUnavailable
 from hookstream.stream.groups import OffsetsMissing, start_group
+from hookstream.stream.registry import NUMBERED, Incompatible, SchemaRegistry
+from hookstream.stream.schemas import WriterSchema
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import ConfigUnreachable, Table
 from hookstream.stream.topics import CONFIG, partition_counts
-from hookstream.stream.writer import Ack, Writer
+from hookstream.stream.writer import Ack, Full, Writer
 
 _WITHIN_S = 15.0
+Schema = WriterSchema | None
 
 
 class NotReady(Exception):
@@ -49,6 +56,52 @@ def announce_schemas(table: Table, writer: Writer) -> None:
     missing = [s for s in ours if s.fingerprint.hex() not in table.config.schemas]
     for schema in missing:
         note(table, writer, SchemaNote(fingerprint=schema.fingerprint.hex(), text=schema.text))
+    if missing:
+        table.catch_up()
+
+
+def number_schemas(registry: SchemaRegistry, table: Table, writer: Writer) -> list[str]:
+    """Have the registry number what we write, and note the ids on config. Why it could not, a line
+    each: such records are written with the id that config has, else with their fingerprint.
+    """
+    missing = []
+    for cls in NUMBERED:
+        known = table.config.schemas[schemas.current(cls).fingerprint.hex()]
+        ids = known.registry_ids
+        try:
+            id_ = registry.register(cls)
+        except RegistryUnavailable as error:
+            missing.append(str(error))
+            if not ids:
+                continue
+            id_ = ids[-1]
+        except Incompatible as error:
+            raise NotReady(f"the schema registry refuses {error}") from error
+        table.codec.number(cls, id_)
+        if id_ not in ids:
+            note(table, writer, replace(known, registry_ids=(*ids, id_)))
+    return missing
+
+
+def learn(registry: SchemaRegistry, table: Table, writer: Writer) -> Callable[[int], Schema]:
+    """Asks the registry for an id, and notes on config what it says, for when it is away."""
+
+    def look_up(schema_id: int) -> Schema:
+        found = registry.schema(schema_id)
+        if found is not None:
+            fingerprint = found.fingerprint.hex()
+            known = table.config.schemas.get(fingerprint)
+            known = known or SchemaNote(fingerprint=fingerprint, text=found.text)
+            told = replace(known, registry_ids=(*known.registry_ids, schema_id))
+            with contextlib.suppress(Full):  # the next who meets it notes it
+                writer.produce(CONFIG, table.codec.encode(told), _ignored, key=key_of(told))
+        return found
+
+    return look_up
+
+
+def _ignored(_: Ack) -> None:
+    """What is not on config yet is asked for again."""
 
 
 def join_group(kafka: KafkaSettings, table: Table, writer: Writer, group: str, *read: str) -> None:

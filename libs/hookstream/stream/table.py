@@ -31,7 +31,9 @@ class Table:
 
     def __init__(self, kafka: KafkaSettings, client_id: str) -> None:
         self.config = Config()
-        self.codec = Codec(self._announced)
+        self.codec = Codec(self._announced, self._numbered)
+        self.look_up: Callable[[int], WriterSchema | None] = lambda _: None
+        """Asks the schema registry, where there is one, for an id that config does not know."""
         self._at = TopicPartition(kafka.topic(CONFIG), 0, 0)
         self._position = 0
         self._lock = threading.Lock()
@@ -110,6 +112,10 @@ class Table:
         self.config.apply(key, record)
         for listener in self._listeners:
             listener(key, record)
+
+    def _numbered(self, schema_id: int) -> WriterSchema | None:
+        note = self.config.schemas_by_id.get(schema_id)
+        return parse(note.text) if note else self.look_up(schema_id)
 
     def _announced(self, fingerprint: bytes) -> WriterSchema | None:
         note = self.config.schemas.get(fingerprint.hex())
