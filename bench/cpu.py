@@ -33,3 +33,14 @@ def _reaped(tree: Sequence[int]) -> float:
             times = psutil.Process(tree[0]).cpu_times()
             return float(times.children_user + times.children_system)
     return 0.0
+
+
+def resident_mb(pids: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    """Resident memory of each tree, in megabytes."""
+    return {name: sum(map(_resident, tree)) / 1e6 for name, tree in pids.items() if tree}
+
+
+def _resident(pid: int) -> int:
+    with suppress(psutil.NoSuchProcess):
+        return int(psutil.Process(pid).memory_info().rss)
+    return 0

@@ -2,19 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from hookstream.model.ids import delivery_id, event_key, payload_hash
 from hookstream.model.records import Delivery, Event, Webhook
 from hookstream.stream.codec import Codec
-from hookstream.stream.deliveries import produce_delivery
+from hookstream.stream.deliveries import delivery_headers, produce_delivery
 from hookstream.stream.settings import KafkaSettings
-from hookstream.stream.topics import EVENTS
+from hookstream.stream.topics import EVENTS, RETRY
 from hookstream.stream.writer import Ack, Full, Writer
 
 _DAY_MS = 86_400_000
+_ACKED_S = 120.0
 
 
 class KafkaLoadError(Exception):
@@ -34,7 +36,7 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._writer.close(60) or self._wrong:
+        if not self._writer.close(_ACKED_S) or self._wrong:
             raise KafkaLoadError(f"Kafka did not take all records: {self._wrong[:3]}")
 
     def events(self, made: Iterator[Event], per_s: float | None = None) -> None:
@@ -50,7 +52,7 @@ class Load:
     def _warmed(self, made: Iterator[Event]) -> Iterator[Event]:
         """A producer's start takes half a second: what is measured comes after it."""
         first, started = next(made), threading.Event()
-        warm = structs.replace(first, id=f"{first.id}-warm", type="nobody.0")
+        warm = replace(first, id=f"{first.id}-warm", type="nobody.0")
         self._send(warm, lambda _: started.set())
         if not started.wait(30):
             raise KafkaLoadError("Kafka did not take the first record")
@@ -58,26 +60,60 @@ class Load:
         yield from made
 
     def _send(self, event: Event, acked: Callable[[Ack], None]) -> None:
-        self._writer.produce(EVENTS, self._codec.encode(event), acked, key=event_key(event))
+        value, key = self._codec.encode(event), event_key(event)
+        self._until_taken(partial(self._writer.produce, EVENTS, value, acked, key=key))
 
     def keyed(self, made: Iterator[Event]) -> None:
         """Events whose ids are their keys, for a reader that decodes nothing."""
         for event in made:
-            self._writer.produce(EVENTS, self._codec.encode(event), self._acked, key=event.id)
+            value, key = self._codec.encode(event), event.id
+            self._until_taken(partial(self._writer.produce, EVENTS, value, self._acked, key=key))
 
-    def deliveries(self, made: Iterator[Event], webhooks: list[Webhook], partitions: int) -> None:
-        """First turns, due now, one for each event."""
+    def deliveries(
+        self,
+        made: Iterator[Event],
+        webhooks: Sequence[Webhook],
+        partitions: int,
+        per_s: float | None = None,
+    ) -> None:
+        """First turns, due now, one for each event; as fast as Kafka takes them, or paced."""
+        due = time.perf_counter()
         for number, event in enumerate(made):
-            delivery = _delivery(event, webhooks[number % len(webhooks)])
-            hash_ = payload_hash(event)
-            self._put(delivery, hash_, partitions)
+            delivery = delivery_of(event, webhooks[number % len(webhooks)])
+            self._until_taken(partial(self._deliver, delivery, partitions))
+            if per_s:
+                due += 1 / per_s
+                time.sleep(max(0.0, due - time.perf_counter()))
 
-    def _put(self, delivery: Delivery, hash_: str, partitions: int) -> None:
+    def waiting(
+        self,
+        made: Iterator[Event],
+        webhooks: Sequence[Webhook],
+        due_at_ms: Callable[[int], int],
+        per_s: float | None = None,
+    ) -> None:
+        """Deliveries on the topic `retry`; `due_at_ms` is told each one's number."""
+        begun = time.perf_counter()
+        for number, event in enumerate(made):
+            webhook = webhooks[number % len(webhooks)]
+            delivery = replace(delivery_of(event, webhook), turn=2, due_at_ms=due_at_ms(number))
+            self._until_taken(partial(self._wait, delivery))
+            if per_s:
+                time.sleep(max(0.0, begun + number / per_s - time.perf_counter()))
+
+    def _wait(self, delivery: Delivery) -> None:
+        value, hash_ = self._codec.encode(delivery), payload_hash(delivery.event)
+        headers = delivery_headers(delivery, hash_, None)
+        self._writer.produce(RETRY, value, self._acked, key=delivery.id, headers=headers)
+
+    def _deliver(self, delivery: Delivery, partitions: int) -> None:
+        hash_ = payload_hash(delivery.event)
+        produce_delivery(self._writer, self._codec, delivery, hash_, None, partitions, self._acked)
+
+    def _until_taken(self, produce: Callable[[], object]) -> None:
         while True:
             try:
-                produce_delivery(
-                    self._writer, self._codec, delivery, hash_, None, partitions, self._acked
-                )
+                produce()
                 return
             except Full:
                 time.sleep(0.01)
@@ -87,7 +123,8 @@ class Load:
             self._wrong.append(ack.refused.value)
 
 
-def _delivery(event: Event, webhook: Webhook) -> Delivery:
+def delivery_of(event: Event, webhook: Webhook) -> Delivery:
+    """The first turn, due when the event was made."""
     now_ms = event.created_at_ms
     return Delivery(
         id=delivery_id(webhook.id, event.id),

@@ -28,9 +28,15 @@ def of_file(path: Path) -> Data:
 
 
 def events(
-    workspace: str, run: str, count: int, data: Data, times: Times, kind: str = "bench"
+    workspace: str,
+    run: str,
+    count: int,
+    data: Data,
+    times: Times,
+    kind: str = "bench",
+    types: int = LANES,
 ) -> Iterator[Event]:
-    """Events as they are asked for; `times` learns when."""
+    """Events as they are asked for, of `types` types in turn; `times` learns when."""
     for number in range(count):
         now = time.time_ns()
         name = f"{run}_{number}"
@@ -38,7 +44,7 @@ def events(
         yield Event(
             workspace=workspace,
             id=name,
-            type=f"{kind}.{number % LANES}",
+            type=f"{kind}.{number % types}",
             created_at_ms=now // 1_000_000,
             data=data(number),
         )

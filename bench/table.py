@@ -5,29 +5,82 @@ from pathlib import Path
 
 import msgspec
 
-from bench.rows import Row
+from bench.row import Row
 
-HEAD = f"{'row':20} {'events/s':>9} {'CPU s/1000':>10} {'p50 ms':>7} {'p99 ms':>7} {'× floor':>7}"
+HEAD = (
+    f"{'row':20} {'events/s':>9} {'CPU s/1000':>10} {'p50 ms':>8} {'p99 ms':>8} {'n':>7} "
+    f"{'× floor':>7}"
+)
+_WIDE = 96
 
 
-def line(row: Row) -> str:
-    """One row; a dash where it has no such figure."""
+class NotRows(Exception):
+    """A file does not hold what `--json` writes."""
+
+
+def lines(row: Row) -> list[str]:
+    """One row; a dash where it has no such figure. Below it what only this row has."""
     if row.failed:
-        return f"{row.name:20} failed: {row.failed}"
+        return [f"{row.name:20} failed: {row.failed}"]
     cells = [
         _cell(row.events_per_s, 9, 0),
         _cell(row.cpu_s_per_1000, 10, 3),
-        _cell(row.p50_ms, 7, 1),
-        _cell(row.p99_ms, 7, 1),
+        _cell(row.p50_ms, 8, 1),
+        _cell(row.p99_ms, 8, 1),
+        _cell(row.n, 7, 0),
         _cell(row.floor_ratio, 7, 2),
     ]
     by_process = "  ".join(f"{name} {used:.3f}" for name, used in row.cpu.items() if used >= 5e-4)
-    return f"{row.name:20} {' '.join(cells)}   {by_process}"
+    first = f"{row.name:20} {' '.join(cells)}   {by_process}".rstrip()
+    return [first, *_wrapped(_told(row))]
 
 
 def save(rows: Iterable[Row], path: Path) -> None:
     """A JSON list, one object a row."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(list(rows)), indent=2) + b"\n")
+
+
+def load(path: Path) -> list[Row]:
+    """What `save` wrote. `NotRows` says what is wrong with the file."""
+    try:
+        rows = msgspec.json.decode(path.read_bytes(), type=list[Row])
+    except OSError as error:
+        raise NotRows(f"{path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise NotRows(f"{path} is not a list of rows as --json writes it: {error}") from error
+    if not rows:
+        raise NotRows(f"{path} holds no row")
+    return rows
+
+
+def _told(row: Row) -> list[str]:
+    told = [f"{name} {_short(value)}" for name, value in row.figures.items()]
+    if row.runs > 1:
+        told.append(f"median of {row.runs}")
+        told += [f"{name} {_short(low)}…{_short(high)}" for name, (low, high) in _spread(row)]
+    return told
+
+
+def _spread(row: Row) -> list[tuple[str, tuple[float, float]]]:
+    shown = ("events_per_s", "cpu_s_per_1000", "p99_ms", "floor_ratio")
+    return [(name, row.spread[name]) for name in shown if name in row.spread]
+
+
+def _wrapped(parts: list[str]) -> list[str]:
+    found: list[str] = []
+    for part in parts:
+        if found and len(found[-1]) + len(part) + 3 <= _WIDE:
+            found[-1] += f" · {part}"
+        else:
+            found.append(f"{'':4}{part}")
+    return found
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return "–"
+    digits = 0 if abs(value) >= 1000 or value == int(value) else 1 if abs(value) >= 20 else 3
+    return f"{value:,.{digits}f}"
 
 
 def _cell(value: float | None, width: int, digits: int) -> str:
