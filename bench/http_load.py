@@ -9,6 +9,8 @@ from typing import cast
 import uvloop
 
 POSTERS = 32
+MOST_OPEN = 1_000
+"""Connections of an open loop."""
 Next = Callable[[], bytes | None]
 """The next whole request, or None when there are no more."""
 
@@ -90,6 +92,7 @@ class Paced:
 
     def __init__(self) -> None:
         self.idle: list[Steady] = []
+        self.opened = 0
         self.answered = 0
         self.error: LoadError | None = None
 
@@ -114,14 +117,15 @@ class Steady(Poster):
 
 
 async def _open(port: int, requests: Iterator[bytes], per_s: float, fine: bytes) -> None:
-    loop, pool = asyncio.get_running_loop(), Paced()
+    pool = Paced()
     for _ in range(POSTERS):
-        done: asyncio.Future[None] = loop.create_future()
-        await loop.create_connection(partial(Steady, pool, fine, done), "127.0.0.1", port)
+        await _join(pool, port, fine)
     pool.answered = sent = 0
     due = time.perf_counter()
-    while pool.idle and pool.error is None:
+    while pool.error is None:
         await asyncio.sleep(due - time.perf_counter())
+        if not pool.idle:  # all wait for an answer: the next must not wait for theirs
+            await _join(pool, port, fine)
         request = next(requests, None)
         if request is None:
             break
@@ -129,6 +133,17 @@ async def _open(port: int, requests: Iterator[bytes], per_s: float, fine: bytes)
         sent += 1
         due += 1 / per_s
     await _answered(pool, sent)
+
+
+async def _join(pool: Paced, port: int, fine: bytes) -> None:
+    """One more connection, idle from the start."""
+    if pool.opened >= MOST_OPEN:
+        raise LoadError(f"{MOST_OPEN} requests wait for an answer: the pace is too fast")
+    pool.opened += 1
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    await loop.create_connection(partial(Steady, pool, fine, done), "127.0.0.1", port)
+    pool.answered -= 1  # its being made was no answer
 
 
 async def _answered(pool: Paced, sent: int) -> None:
