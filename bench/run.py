@@ -9,8 +9,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from bench import alone, backlog, compare, many, noisy, payloads, retrying, rows, table
-from bench.base import Base
 from bench.counts import WrongCount
+from bench.ground import Ground
 from bench.http_load import LoadError
 from bench.kafka_load import KafkaLoadError
 from bench.row import Row, beside, merged
@@ -97,10 +97,10 @@ def run(
     services do the same in turn with ours; its rows come last, their names marked with `@`.
     """
     with ExitStack() as undo:
-        base = undo.enter_context(Base(tell))
-        sessions = [undo.enter_context(Session(base, sizes))]
+        ground = undo.enter_context(Ground(tell))
+        sessions = [undo.enter_context(Session(ground, sizes))]
         if against:
-            sessions.append(undo.enter_context(Session(base, sizes, against.resolve())))
+            sessions.append(undo.enter_context(Session(ground, sizes, against.resolve())))
         turns = Turns(sessions, ROWS | _of_file(file, sizes), always=repeat > 1 or bool(against))
         tell(table.HEAD)
         done = []

@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 
 from bench import payloads
-from bench.base import Base
+from bench.ground import Ground
 from bench.http_load import closed_loop
 from bench.kafka_load import Load
 from bench.payloads import LANES, Data, Times, small
@@ -36,8 +36,8 @@ class Session:
     code: another checkout, whose services are measured instead of ours.
     """
 
-    def __init__(self, base: Base, sizes: Sizes, code: Path | None = None) -> None:
-        self.base = base
+    def __init__(self, ground: Ground, sizes: Sizes, code: Path | None = None) -> None:
+        self.ground = ground
         self.sizes = sizes
         self._code = code
         self._kept: dict[str, Stage] = {}
@@ -59,7 +59,7 @@ class Session:
         """The stage with 64 webhooks made by the API, warmed up; nothing is under way in it."""
         stage = self.kept("main")
         if not self._webhooks:
-            self.base.tell("warming up")
+            self.ground.tell("warming up")
             stage.only(*ALL)
             self._webhooks = stage.subscribe()
             self.warm(stage, "bench")
@@ -115,4 +115,4 @@ class Session:
         return times
 
     def _stage(self, name: str) -> Stage:
-        return Stage(self.base, f"{name}-{next(_NUMBERS)}", self._code)
+        return Stage(self.ground, f"{name}-{next(_NUMBERS)}", self._code)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Self
 
 import psycopg
 
-from bench.base import Base
 from bench.counts import WrongCount, all_seen, check, seconds_of
 from bench.cpu import Spent, between, resident_mb, spent
+from bench.ground import Ground
 from bench.payloads import LANES, Times
 from bench.topics import Ends
 from bench.watch import Sample, Stretch, stretch, watched
@@ -41,21 +41,21 @@ class Measured(NamedTuple):
 
 
 class Stage:
-    """A system on the base's Kafka and PostgreSQL, with topics and a database of its own.
+    """A system on the ground's Kafka and PostgreSQL, with topics and a database of its own.
 
     As a context manager it is started and, whatever comes, stopped. code: another checkout, whose
     services run instead of ours.
     """
 
-    def __init__(self, base: Base, name: str = "bench", code: Path | None = None) -> None:
-        self.base = base
+    def __init__(self, ground: Ground, name: str = "bench", code: Path | None = None) -> None:
+        self.ground = ground
         self.name = name
-        self.receiver = base.receiver
-        environ = base.environ(name)
+        self.receiver = ground.receiver
+        environ = ground.environ(name)
         if code:
             environ["PYTHONPATH"] = f"{code}/libs:{code}"
         self.system = System(
-            base.folder / name,
+            ground.folder / name,
             free(),
             environ=environ,
             partitions=PARTITIONS,
@@ -90,7 +90,7 @@ class Stage:
 
     def pids(self) -> dict[str, list[int]]:
         """All measured processes: services, `kafka` and `postgres`."""
-        return self.system.pids() | self.base.pids()
+        return self.system.pids() | self.ground.pids()
 
     def sample(self, done: int) -> Sample:
         """What was spent and is held now, `done` being done."""

@@ -17,7 +17,7 @@ KAFKA = {"heap_mb": 1024}
 """With its quick compiler: within so short a run the full one costs more than it saves."""
 
 
-class Base:
+class Ground:
     """As a context manager all is started and, whatever comes, stopped and deleted."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
