@@ -25,7 +25,7 @@ def started(
 
     `settings`: such as ROUTER_AHEAD, without their prefix.
     """
-    port = free_port()
+    port = int(settings.get("PROCESS_HEALTH_PORT", "0")) or free_port()
     values = {
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "KAFKA_TOPIC_PREFIX": kafka.topic_prefix,

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import click
 
 from hookstream.model.records import GroupNote
-from hookstream.stream.bounds import bounds
+from hookstream.stream.bounds import Bounds, bounds
 from hookstream.stream.groups import committed, set_offsets
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
+from hookstream.stream.window import Committed, Window
 from services.cli.environment import read
 
 
@@ -57,5 +58,13 @@ def _shown(kafka: KafkaSettings, groups: dict[str, GroupNote]) -> Iterator[str]:
             for p, bound in bounds(kafka, topic, partitions).items():
                 mine = at.get(p)
                 where = f"{mine.offset:>10} {bound.end - mine.offset:>10}" if mine else " " * 21
-                whose = "ours" if mine else "missing, or not ours: set it"
+                whose = _whose(mine, bound)
                 yield f"{group:24} {topic:14} {p:>9} {where}  {whose}"
+
+
+def _whose(mine: Committed | None, bound: Bounds) -> str:
+    """Whether the offset is one of ours, and whether the log still has what it says comes next."""
+    if mine is None:
+        return "missing, or not ours: set it"
+    lost = Window(mine).skip_to(bound.start)
+    return f"ours; {lost} deleted before they were read" if lost else "ours"

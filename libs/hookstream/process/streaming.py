@@ -111,6 +111,7 @@ class Streaming:
         health.not_ready(group, "joining its group")
         loop.on_joined = lambda: health.ready(group)
         streaming_metrics.time_turns(loop)
+        loop.on_gap = self.dead.lost
         self._loops[group] = loop
         return loop
 

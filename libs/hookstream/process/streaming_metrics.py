@@ -71,6 +71,10 @@ COMMITS_REFUSED = Declared(
 FULL = Declared(
     "hookstream.loop.full.time", "counter", "s", "Reading held up: enough was open", (GROUP,)
 )
+LOST = Declared(
+    "hookstream.consumer.lost", "counter", "{message}", "Deleted by Kafka before they were read",
+    (GROUP, TOPIC),
+)  # fmt: skip
 TURN = Declared(
     "hookstream.loop.turn.duration", "histogram", "s",
     "From one turn of a loop to the next; it waits for records for 0.1 s at most", (GROUP,),
@@ -82,9 +86,9 @@ DEAD = Declared(
 )  # fmt: skip
 METRICS = (
     CONSUMED, SENT, REFUSED, UNACKED, LAG, UNREAD_AGE, OPEN, ASSIGNED, PAUSED, MOVED,
-    COMMITS_REFUSED, FULL, TURN, DEAD,
+    COMMITS_REFUSED, FULL, LOST, TURN, DEAD,
 )  # fmt: skip
-ALWAYS = ("undecodable", "too_large")
+ALWAYS = ("undecodable", "too_large", "lost")
 """Reasons of dead letters that are shown as 0 before they occur."""
 
 Rows = Iterable[tuple[float, tuple[Value, ...]]]
@@ -103,6 +107,10 @@ def watch(loops: Mapping[str, Loop], writer: Writer, dead: Counter[tuple[str, st
         for group, loop in list(loops.items()):
             yield from ((n, (group, what)) for what, n in loop.counts.moved.items())
 
+    def lost() -> Rows:
+        for group, loop in list(loops.items()):
+            yield from ((n, (group, topic)) for topic, n in list(loop.counts.lost.items()))
+
     def dead_letters() -> Rows:
         topics = [topic for loop in list(loops.values()) for topic in loop.topics]
         shown = {(topic, reason): 0 for topic in topics for reason in ALWAYS} | dict(dead)
@@ -114,6 +122,7 @@ def watch(loops: Mapping[str, Loop], writer: Writer, dead: Counter[tuple[str, st
     observe(COMMITS_REFUSED, lambda: of_each(lambda loop: loop.counts.commits_refused))
     observe(FULL, lambda: of_each(lambda loop: loop.counts.full_s))
     observe(MOVED, moved)
+    observe(LOST, lost)
     observe(DEAD, dead_letters)
 
 

@@ -12,13 +12,15 @@ def _untold(_: float) -> None:
 class Counts:
     """Written by the loop's thread alone."""
 
-    __slots__ = ("commits_refused", "full_s", "moved", "read", "told")
+    __slots__ = ("commits_refused", "full_s", "lost", "moved", "read", "told")
 
     def __init__(self, topics: Sequence[str]) -> None:
         self.moved = {"assigned": 0, "revoked": 0, "lost": 0}
         """Partitions that came and went."""
         self.read = dict.fromkeys(topics, 0)
         """Records read of partitions that have gone since, by topic."""
+        self.lost = dict.fromkeys(topics, 0)
+        """Records deleted before they were read, by topic."""
         self.commits_refused = 0
         self.full_s = 0.0
         """For how long reading was held up, because enough was open."""

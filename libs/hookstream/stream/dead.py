@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from hookstream.model.records import Dead, Event
 from hookstream.stream.codec import Codec, RegistryUnavailable, Undecodable, UnknownSchema
+from hookstream.stream.gap import Gap
 from hookstream.stream.record import Record
 from hookstream.stream.table import ConfigUnreachable
 from hookstream.stream.topics import DEAD
@@ -43,14 +44,27 @@ class DeadLetters:
             truncated=len(record.raw) > RAW_BYTES,
         )
         self._on_dead(dead)
-        self._produce(dead, record)
+        self._produce(dead, record.done)
 
-    def _produce(self, dead: Dead, record: Record) -> None:
+    def lost(self, gap: Gap) -> None:
+        """Note what was deleted before it was read: of that there are only the offsets."""
+        dead = Dead(
+            topic=gap.topic,
+            partition=gap.partition,
+            offset=gap.start,
+            reason="lost",
+            detail=str(gap),
+            at_ms=time.time_ns() // 1_000_000,
+        )
+        self._on_dead(dead)
+        self._produce(dead, lambda: None)
+
+    def _produce(self, dead: Dead, done: Callable[[], None]) -> None:
         def acked(ack: Ack) -> None:
             if ack.refused is None:
-                record.done()
+                done()
             else:
-                self._produce(dead, record)
+                self._produce(dead, done)
 
         key = f"{dead.topic}/{dead.partition}"
         while True:

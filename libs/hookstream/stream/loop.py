@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from hookstream.stream.counts import Counts
 from hookstream.stream.dead import Decoder
+from hookstream.stream.gap import Gap, step_over
 from hookstream.stream.groups import OffsetsMissing
 from hookstream.stream.pace import Pace
 from hookstream.stream.record import Assignment, Events, Record
@@ -96,6 +97,8 @@ class Loop:
         self.on_joined: Callable[[], None] = lambda: None
         """Told each time the group has given out its partitions, be it none to us."""
         self.counts = Counts(topics)
+        self.on_gap: Callable[[Gap], None] = lambda _: None
+        """Told of records that were deleted before they were read."""
         self._kafka = kafka
         self._handler = handler
         self._decoder = decoder
@@ -117,7 +120,7 @@ class Loop:
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": kafka.session_timeout_ms,
                 "heartbeat.interval.ms": 1_000,
-                "auto.offset.reset": "earliest",
+                "auto.offset.reset": "error",  # a group has offsets (once.md 3), else: a gap
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "fetch.wait.max.ms": 100,
@@ -256,6 +259,7 @@ class Loop:
         records = []
         for message in messages:
             if message.error() is not None:
+                self._missed(message)
                 continue
             assignment = self.assignments.get((message.topic(), message.partition()))
             if assignment is None or not assignment.alive:
@@ -276,6 +280,19 @@ class Loop:
                 )
             )
         return self._decoder.decode(records) if self._decoder else records
+
+    def _missed(self, message: Any) -> None:
+        """What was to be read next is not there any more: tell, and go on with what is."""
+        assignment = self.assignments.get((message.topic(), message.partition()))
+        if assignment is None or message.error().code() != KafkaError._AUTO_OFFSET_RESET:
+            return
+        gap = step_over(self._consumer, message.topic(), assignment)
+        if assignment.paused or self._all_paused:
+            self._pause([assignment])
+        if gap is not None:
+            logger.error("lost: %s", gap, extra={"fields": {"group": self.group, **gap._asdict()}})
+            self.counts.lost[gap.topic] += gap.records
+            self.on_gap(gap)
 
     # -- commits --------------------------------------------------------------------------------
 

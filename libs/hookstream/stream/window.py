@@ -86,6 +86,19 @@ class Window:
             self._order.popleft()
         self.changed = True
 
+    def skip_to(self, start: int) -> int:
+        """The log begins at `start` by now; how many offsets before it were not read or done."""
+        skipped = range(self._next, start)
+        unread = len(skipped) - sum(offset in skipped for offset in self._inherited)
+        self._next = max(self._next, start)
+        self.changed = True
+        return unread
+
+    @property
+    def next(self) -> int:
+        """The offset that comes next."""
+        return self._next
+
     @property
     def base(self) -> int:
         """The offset to commit: nothing below it is unfinished."""
