@@ -2,9 +2,11 @@
 
 import itertools
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
 from hookstream.model.records import GroupNote
 from hookstream.stream.admin import admin_client
@@ -14,12 +16,16 @@ from hookstream.stream.window import Committed, Window
 _TIMEOUT_S = 15
 _TRY_S = 2.0
 _AGAIN_S = 0.1
+_KEPT = 64
 _PASSING = {
     "COORDINATOR_LOAD_IN_PROGRESS",
     "COORDINATOR_NOT_AVAILABLE",
     "NOT_COORDINATOR",
     "_TIMED_OUT",
+    "_TRANSPORT",
+    "_WAIT_COORD",
 }
+_Answer = TypeVar("_Answer")
 
 
 class OffsetsMissing(Exception):
@@ -33,28 +39,25 @@ class OffsetsMissing(Exception):
 def committed(kafka: KafkaSettings, group: str, topic: str, partitions: int) -> dict[int, Any]:
     """partition -> `Committed`, or None where the group's commit is missing or not ours."""
     asked = [TopicPartition(kafka.topic(topic), p) for p in range(partitions)]
-    request = ConsumerGroupTopicPartitions(kafka.group_prefix + group, asked)
-    deadline = time.monotonic() + _TIMEOUT_S
-    for attempt in itertools.count():
-        # Asked anew, by a new client: a broker that is only starting may never answer a request.
-        admin = admin_client(kafka, attempt)
-        answer = admin.list_consumer_group_offsets(
-            [request], require_stable=True, request_timeout=_TRY_S
-        )
-        try:
-            found = next(iter(answer.values())).result(_TIMEOUT_S).topic_partitions
-        except KafkaException as error:
-            if error.args[0].name() not in _PASSING or time.monotonic() > deadline:
-                raise
-            time.sleep(_AGAIN_S)
-        else:
-            return {p.partition: Committed.parse(p.offset, p.metadata) for p in found}
-    raise AssertionError("counting never ends")
+    found = _waited_out(lambda n: _asker(kafka, group, n).committed(asked, timeout=_TRY_S))
+    return {p.partition: Committed.parse(p.offset, p.metadata) for p in found}
+
+
+@lru_cache(maxsize=_KEPT)
+def _asker(kafka: KafkaSettings, group: str, attempt: int) -> Consumer:
+    """A client that knows the group's coordinator and never joins it.
+
+    No admin client: told that the coordinator is another by now, its answer crashes the process
+    (librdkafka 2.16, `rd_kafka_handle_OffsetFetch`).
+    """
+    return Consumer(
+        kafka.client(f"hookstream-asks-{attempt}")
+        | {"group.id": kafka.group_prefix + group, "enable.auto.commit": False}
+    )
 
 
 def set_offsets(kafka: KafkaSettings, group: str, topic: str, offsets: dict[int, int]) -> None:
     """Make the (stopped) group go on at `offsets`, with metadata of ours."""
-    admin = admin_client(kafka)
     wanted = [
         TopicPartition(
             kafka.topic(topic), p, offset, metadata=Window(Committed(offset=offset)).metadata(0)
@@ -62,10 +65,30 @@ def set_offsets(kafka: KafkaSettings, group: str, topic: str, offsets: dict[int,
         for p, offset in offsets.items()
     ]
     request = ConsumerGroupTopicPartitions(kafka.group_prefix + group, wanted)
-    answer = admin.alter_consumer_group_offsets([request])
-    for partition in next(iter(answer.values())).result(_TIMEOUT_S).topic_partitions:
-        if partition.error is not None:
-            raise KafkaException(partition.error)
+
+    def ask(attempt: int) -> None:
+        answer = admin_client(kafka, attempt).alter_consumer_group_offsets([request])
+        for partition in next(iter(answer.values())).result(_TIMEOUT_S).topic_partitions:
+            if partition.error is not None:
+                raise KafkaException(partition.error)
+
+    _waited_out(ask)
+
+
+def _waited_out(ask: Callable[[int], _Answer]) -> _Answer:
+    """What `ask` answers once the group's coordinator is found, within 15 s.
+
+    Asked anew, by a new client: a broker that is only starting may never answer a request.
+    """
+    deadline = time.monotonic() + _TIMEOUT_S
+    for attempt in itertools.count():
+        try:
+            return ask(attempt)
+        except KafkaException as error:
+            if error.args[0].name() not in _PASSING or time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_S)
+    raise AssertionError("counting never ends")
 
 
 def start_group(kafka: KafkaSettings, noted: GroupNote | None, note: GroupNote) -> bool:
