@@ -4,6 +4,7 @@ Retention, or somebody's hand, has deleted records that a group had not read. A 
 what is left; that it does so in silence is what this is against.
 """
 
+import logging
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -12,6 +13,7 @@ from hookstream.stream.record import Assignment
 from hookstream.stream.window import Committed, Window
 
 _TIMEOUT_S = 5
+logger = logging.getLogger(__name__)
 
 
 class Gap(NamedTuple):
@@ -34,7 +36,7 @@ class Gap(NamedTuple):
         )
 
 
-def step_over(consumer: Consumer, name: str, assignment: Assignment) -> Gap | None:
+def step_over(consumer: Consumer, name: str, assignment: Assignment, *, paused: bool) -> Gap | None:
     """Let the partition go on where its log begins; what is lost by that, if anything.
 
     The topic was made anew or cut short if its end is below what was read of it: then all that it
@@ -42,8 +44,8 @@ def step_over(consumer: Consumer, name: str, assignment: Assignment) -> Gap | No
     """
     position = assignment.window.next
     start, gap = position, None
+    at = TopicPartition(name, assignment.partition)
     try:
-        at = TopicPartition(name, assignment.partition)
         start, end = consumer.get_watermark_offsets(at, timeout=_TIMEOUT_S)
     except KafkaException:
         end = position
@@ -51,7 +53,10 @@ def step_over(consumer: Consumer, name: str, assignment: Assignment) -> Gap | No
         assignment.window = Window(Committed(offset=start))
     elif unread := assignment.window.skip_to(start):
         gap = Gap(assignment.topic, assignment.partition, position, start, unread)
+        logger.error("lost: %s", gap, extra={"fields": gap._asdict()})
     # A partition that lost its place cannot be sought: it is given back, and taken where it goes on
-    consumer.incremental_unassign([TopicPartition(name, assignment.partition)])
+    consumer.incremental_unassign([at])
     consumer.incremental_assign([TopicPartition(name, assignment.partition, start)])
+    if paused:
+        consumer.pause([at])
     return gap

@@ -97,8 +97,7 @@ class Loop:
         self.on_joined: Callable[[], None] = lambda: None
         """Told each time the group has given out its partitions, be it none to us."""
         self.counts = Counts(topics)
-        self.on_gap: Callable[[Gap], None] = lambda _: None
-        """Told of records that were deleted before they were read."""
+        self.on_gap: Callable[[Gap], None] = lambda _: None  # of what was deleted unread
         self._kafka = kafka
         self._handler = handler
         self._decoder = decoder
@@ -286,11 +285,9 @@ class Loop:
         assignment = self.assignments.get((message.topic(), message.partition()))
         if assignment is None or message.error().code() != KafkaError._AUTO_OFFSET_RESET:
             return
-        gap = step_over(self._consumer, message.topic(), assignment)
-        if assignment.paused or self._all_paused:
-            self._pause([assignment])
+        paused = assignment.paused or self._all_paused
+        gap = step_over(self._consumer, message.topic(), assignment, paused=paused)
         if gap is not None:
-            logger.error("lost: %s", gap, extra={"fields": {"group": self.group, **gap._asdict()}})
             self.counts.lost[gap.topic] += gap.records
             self.on_gap(gap)
 

@@ -95,11 +95,6 @@ class Window:
         return unread
 
     @property
-    def next(self) -> int:
-        """The offset that comes next."""
-        return self._next
-
-    @property
     def base(self) -> int:
         """The offset to commit: nothing below it is unfinished."""
         return self._order[0] if self._order else self._next
