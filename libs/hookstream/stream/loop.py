@@ -308,10 +308,7 @@ class Loop:
         offsets = [self._at(a, commit=True) for a in some]
         for assignment in some:
             assignment.window.changed = False
-        if wait:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
-        else:
-            self._consumer.commit(offsets=offsets, asynchronous=True)
+        self._consumer.commit(offsets=offsets, asynchronous=not wait)  # type: ignore[call-overload]
 
     def _committed(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
         """What the broker did not take is sent again with the next commit, whatever comes."""
