@@ -1,12 +1,14 @@
 """One service as a process of its own, on a real broker."""
 
+import json
 import os
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from hookstream.embedded.ports import HOST, free_port
 from hookstream.stream.settings import KafkaSettings
@@ -25,6 +27,65 @@ def started(
 
     `settings`: such as ROUTER_AHEAD, without their prefix.
     """
+    with together(kafka, {service: settings}) as processes:
+        yield processes[service].process
+
+
+class Running(NamedTuple):
+    """A service that was started."""
+
+    process: "subprocess.Popen[bytes]"
+    health: str
+    """Address of its health pages."""
+
+    def is_ready(self) -> bool:
+        """Whether it says so."""
+        return self.said()[0] == 200
+
+    def said(self) -> tuple[int, dict[str, Any]]:
+        """Its page of readiness."""
+        try:
+            with urllib.request.urlopen(f"{self.health}/healthz/ready", timeout=2) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+        except OSError:
+            return 0, {}
+
+    def notes(self) -> dict[str, str]:
+        """What it wants people to know."""
+        notes: dict[str, str] = self.said()[1].get("notes", {})
+        return notes
+
+
+@contextmanager
+def together(
+    kafka: KafkaSettings,
+    services: Mapping[str, Mapping[str, str]],
+    environ: Mapping[str, str] = os.environ,
+    *,
+    ready: bool = True,
+) -> Iterator[dict[str, Running]]:
+    """Start services side by side, each with settings of its own; by the names they are given.
+
+    A name may go on after the service's: `router`, `router.2`. `ready`: whether to wait for that.
+    """
+    running: dict[str, Running] = {}
+    try:
+        for name, settings in services.items():
+            running[name] = _spawned(kafka, name.partition(".")[0], settings, environ)
+        for each in running.values() if ready else ():
+            wait_until(each.is_ready, READY_S)
+        yield running
+    finally:
+        for each in running.values():
+            each.process.kill()
+            each.process.wait()
+
+
+def _spawned(
+    kafka: KafkaSettings, service: str, settings: Mapping[str, str], environ: Mapping[str, str]
+) -> Running:
     port = int(settings.get("PROCESS_HEALTH_PORT", "0")) or free_port()
     values = {
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
@@ -34,19 +95,6 @@ def started(
         "PROCESS_HEALTH_PORT": str(port),
         **settings,
     }
-    environ = os.environ | {f"HOOKSTREAM_{name}": value for name, value in values.items()}
+    environ = {**environ, **{f"HOOKSTREAM_{name}": value for name, value in values.items()}}
     command = [sys.executable, "-m", "tests.run_service", service]
-    with subprocess.Popen(command, env=environ) as process:
-        try:
-            wait_until(lambda: _is_ready(f"http://{HOST}:{port}/healthz/ready"), READY_S)
-            yield process
-        finally:
-            process.kill()
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.HTTPError, OSError):
-        return False
+    return Running(subprocess.Popen(command, env=environ), f"http://{HOST}:{port}")

@@ -16,6 +16,7 @@ COMMANDS = {
     "event-types": "Import a catalogue of event types.",
     "topics": "Create our topics in Kafka.",
     "migrate": "Bring the database to this version.",
+    "sending": "Stop all sending at once, and start it again.",
     "offsets": "Show where each consumer group stands, or set it.",
     "bench": "Measure throughput, CPU and delays on this machine.",
 }

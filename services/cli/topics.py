@@ -9,11 +9,15 @@ from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
 from hookstream.stream.writer import Writer
 from services.cli.environment import read
+from services.cli.topics_resize import resize
 
 
 @click.group()
 def command() -> None:
     """Our topics in Kafka."""
+
+
+command.add_command(resize)
 
 
 @command.command()

@@ -17,10 +17,11 @@ from hookstream.stream.loop import Handler
 from hookstream.stream.record import Assignment, Record
 from hookstream.stream.settled import Settled, Step
 from hookstream.stream.tail import Tail, TailEntry
-from services.deliverer.admit import Cancel, Go, Plan, Wait
+from services.deliverer.admit import Cancel, Go, Plan, Rekey, Wait
 from services.deliverer.answer import Answer
 from services.deliverer.ending import Ending, after_answer, timing, without_request
 from services.deliverer.faults import OutOfSockets
+from services.deliverer.halt import Halt
 from services.deliverer.judge import judge
 from services.deliverer.lanes import Decided, Lanes
 from services.deliverer.passage import Passage
@@ -55,7 +56,8 @@ class Partition:
 class Deliverer(Handler):
     """Turns deliveries into requests and outcomes. Made and driven on the asyncio thread.
 
-    `read_tail` reads the partitions of outcomes (blocking); `steady` is the loop's.
+    `read_tail` reads the partitions of outcomes (blocking); `is_misplaced`: whether a lane belongs
+    to another partition now; `steady` is the loop's.
     """
 
     def __init__(
@@ -66,16 +68,21 @@ class Deliverer(Handler):
         webhooks: Webhooks,
         request_of: RequestOf,
         settler: Settler,
+        halt: Halt,
         read_tail: Callable[[Mapping[int, int | None]], Tail],
         clock_ms: Callable[[], int],
+        is_misplaced: Callable[[bytes, int], bool] = lambda *_: False,
     ) -> None:
         self._lanes = lanes
         self._sender = sender
         self._webhooks = webhooks
         self._request_of = request_of
         self._settler = settler
+        self._halt = halt
+        halt.resume = self._admit
         self._read_tail = read_tail
         self._clock_ms = clock_ms
+        self._is_misplaced = is_misplaced
         self._aio = asyncio.get_running_loop()
         self._handed = 0
         self._taken = 0
@@ -92,6 +99,9 @@ class Deliverer(Handler):
         for assignment in taken:
             assignment.state = Partition(Settled(), since_ms)
             assignment.window.read_log_to(tail.ends[assignment.partition])
+        for entry in tail.before:
+            settled = cast(Partition, by_partition[entry.partition].state).settled
+            settled.learn(entry.delivery, entry.settlement, source_done=True)
         for entry in tail.entries:
             _learn(by_partition[entry.partition], entry)
         return {}
@@ -102,7 +112,8 @@ class Deliverer(Handler):
 
     def full(self) -> bool:
         ahead = self._handed - self._taken
-        return self._lanes.is_full or ahead >= MOST_AHEAD or self._open >= MOST_OPEN
+        crowded = self._lanes.is_full or ahead >= MOST_AHEAD or self._open >= MOST_OPEN
+        return crowded or self._halt.stopped
 
     def revoked(self, going: Sequence[Assignment], within_s: float) -> None:
         closing = self._close(going, within_s)
@@ -135,7 +146,11 @@ class Deliverer(Handler):
         self._opened(passage, partition)
         if step is Step.EXECUTE:
             partition.settled.opened(delivery.id, delivery.turn, hash_)
-            self._admit(passage)
+            lane = record.headers.get("lane", b"")
+            if self._is_misplaced(lane, record.assignment.partition):
+                self._end(passage, without_request(Rekey(delivery.lane), self._clock_ms()))
+            else:
+                self._admit(passage)
         elif step is Step.CONFLICT:
             self._end(passage, Ending(result="conflict", reason="same_id_other_payload"))
         else:
@@ -154,6 +169,9 @@ class Deliverer(Handler):
     def _admit_known(self, passage: Passage) -> None:
         if not passage.may_go:
             return
+        if self._halt.stopped:
+            self._halt.hold(passage)
+            return
         now_ms = self._clock_ms()
         webhook = self._webhooks.get(passage.delivery.webhook)
         if webhook is None:
@@ -168,7 +186,10 @@ class Deliverer(Handler):
             self._follow(passage, self._lanes.submit(passage.turn, now_ms))
 
     def _follow(self, passage: Passage, plan: Plan) -> None:
-        if isinstance(plan, Go):
+        if isinstance(plan, Go) and self._halt.stopped:
+            self._lanes.close([passage.turn])
+            self._halt.hold(passage)
+        elif isinstance(plan, Go):
             passage.started_at_ms = self._clock_ms()
             passage.task = self._aio.create_task(self._send(passage))
         elif not isinstance(plan, Wait):
@@ -265,6 +286,7 @@ class Deliverer(Handler):
         self._supersede([p for p in passages if p.task is not None])
 
     def _drop(self, waiting: list[Passage]) -> None:
+        self._halt.forget(waiting)
         self._lanes.close([p.turn for p in waiting if p.webhook is not None])
         for passage in waiting:
             self._settled(passage)

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hookstream.model.records import Attempt, Delivery, Outcome
 from hookstream.model.seal import NONCE
@@ -12,14 +12,14 @@ from hookstream.process.run import Context
 from hookstream.process.sealing import SealSettings
 from hookstream.process.settings import SettingsError
 from hookstream.process.streaming import Streaming
-from hookstream.stream.open import partitions
 from hookstream.stream.settings import KafkaSettings
-from hookstream.stream.tail import read_tail
-from hookstream.stream.topics import DELIVERIES
+from hookstream.stream.tail import Tail, read_tail
+from hookstream.stream.topics import DELIVERIES, OUTCOMES
 from services.deliverer import metrics
 from services.deliverer.connections import Connections
 from services.deliverer.deliveries_to_outcomes import Deliverer
 from services.deliverer.egress import Egress
+from services.deliverer.halt import Halt
 from services.deliverer.lanes import Lanes
 from services.deliverer.links import Links
 from services.deliverer.request_of import RequestOf
@@ -96,7 +96,7 @@ def _deliverer(
         streaming.writer,
         table.codec,
         streaming.dead,
-        partitions(table, DELIVERIES),
+        streaming.partitioning,
         turn_log(context.logs),
         reached,
     )
@@ -108,9 +108,24 @@ def _deliverer(
         webhooks=Webhooks(table),
         request_of=RequestOf(keys, links.of),
         settler=settler,
-        read_tail=lambda log_from: read_tail(streaming.kafka, log_from),
+        halt=_halt(streaming, context),
+        read_tail=lambda log_from: _tail(streaming, log_from),
+        is_misplaced=streaming.partitioning.is_misplaced,
         clock_ms=clock_ms,
     )
+
+
+def _halt(streaming: Streaming, context: Context) -> Halt:
+    halt = Halt(streaming.table, lambda why: context.health.note("sending", why))
+    metrics.observe_halt(halt)
+    return halt
+
+
+def _tail(streaming: Streaming, log_from: Mapping[int, int | None]) -> Tail:
+    """By config as it is now: a partition may be taken over that has only just come."""
+    streaming.table.catch_up()
+    streaming.partitioning.until_known(OUTCOMES, max(log_from, default=-1) + 1)
+    return read_tail(streaming.kafka, log_from, streaming.table.config.topics)
 
 
 def turn_log(logs: Logs) -> Callable[[Outcome], None]:

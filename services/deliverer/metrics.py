@@ -17,6 +17,7 @@ from hookstream.process.metrics import (
     observe,
     single,
 )
+from services.deliverer.halt import Halt
 from services.deliverer.lanes import Lanes
 
 RESULT, REASON, ATTEMPT = "hookstream.result", "hookstream.reason", "hookstream.attempt"
@@ -66,9 +67,12 @@ KNOWN = Declared("hookstream.lanes.known", "gauge", "{webhook}", "Webhooks with 
 CIRCUITS = Declared(
     "hookstream.circuits.open", "gauge", "{webhook}", "Webhooks that get one probe a cool-down"
 )
+STOPPED = Declared(
+    "hookstream.sending.stopped", "gauge", "1", "1 while a person stopped all sending"
+)
 METRICS = (
     TURNS, ATTEMPTS, REQUEST, LATENCY, STAGE, IN_FLIGHT, SLOTS, SUSPECTS, WAITING, WAITING_BYTES,
-    KNOWN, CIRCUITS,
+    KNOWN, CIRCUITS, STOPPED,
 )  # fmt: skip
 
 
@@ -81,6 +85,11 @@ def observe_lanes(lanes: Lanes) -> None:
     observe(WAITING_BYTES, single(lambda: lanes.waiting_bytes))
     observe(KNOWN, single(lambda: len(lanes)))
     observe(CIRCUITS, single(lambda: lanes.circuits_open))
+
+
+def observe_halt(halt: Halt) -> None:
+    """Show whether sending is stopped. Once a process."""
+    observe(STOPPED, single(lambda: int(halt.stopped)))
 
 
 class Turns:

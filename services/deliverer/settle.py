@@ -14,6 +14,7 @@ from hookstream.process import tracing
 from hookstream.stream.codec import Codec
 from hookstream.stream.dead import DeadLetters
 from hookstream.stream.deliveries import delivery_headers, produce_delivery
+from hookstream.stream.partitioning import Partitioning
 from hookstream.stream.settled import Settlement
 from hookstream.stream.tail import settlement_headers
 from hookstream.stream.topics import OUTCOMES, RETRY
@@ -37,14 +38,14 @@ class Settler:
         writer: Writer,
         codec: Codec,
         dead: DeadLetters,
-        partitions: int,
+        partitioning: Partitioning,
         log: Callable[[Outcome], None],
         reached: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._writer = writer
         self._codec = codec
         self._dead = dead
-        self._partitions = partitions
+        self._partitioning = partitioning
         self._log = log
         self._reached = reached
 
@@ -135,10 +136,9 @@ class Settler:
     ) -> None:
         trace, hash_ = passage.traceparent, passage.hash
         if settled.result == "rekeyed":
+            writer, codec, n = self._writer, self._codec, self._partitioning.count
             self._until_queued(
-                lambda: produce_delivery(
-                    self._writer, self._codec, following, hash_, trace, self._partitions, acked
-                )
+                lambda: produce_delivery(writer, codec, following, hash_, trace, n, acked)
             )
             return
         value, headers = self._codec.encode(following), delivery_headers(following, hash_, trace)

@@ -17,9 +17,9 @@ from hookstream.model.extract import stated
 from hookstream.model.records import Outcome
 from hookstream.model.seal import Keys, SealedError
 from hookstream.process import tracing
+from hookstream.stream.codec import Codec
 from hookstream.stream.deliveries import partition_of_lane
-from hookstream.stream.open import partitions
-from hookstream.stream.table import Table
+from hookstream.stream.partitioning import Partitioning
 from hookstream.stream.tail import closing_headers
 from hookstream.stream.topics import OUTCOMES
 from hookstream.stream.writer import Ack, Full, Writer
@@ -53,10 +53,17 @@ class CallbacksToOutcomes:
     """
 
     def __init__(
-        self, keys: Keys, table: Table, writer: Writer, bodies: Bodies, max_waiting: int
+        self,
+        keys: Keys,
+        codec: Codec,
+        partitioning: Partitioning,
+        writer: Writer,
+        bodies: Bodies,
+        max_waiting: int,
     ) -> None:
         self._keys = keys_of_links(keys)
-        self._table = table
+        self._codec = codec
+        self._partitioning = partitioning
         self._writer = writer
         self._bodies = bodies
         self._max_waiting = max_waiting
@@ -105,10 +112,10 @@ class CallbacksToOutcomes:
         try:
             self._writer.produce(
                 OUTCOMES,
-                self._table.codec.encode(outcome),
+                self._codec.encode(outcome),
                 answered,
                 key=lane,
-                partition=partition_of_lane(lane, partitions(self._table, OUTCOMES)),
+                partition=partition_of_lane(lane, self._partitioning.count),
                 headers=headers,
             )
         except Full:

@@ -76,6 +76,7 @@ class Ingest:
         catching_up = CatchingUp(lambda: self._table.catch_up(_CATCH_UP_S))
         bodies = Bodies(settings.max_held_mb * KIB * KIB, settings.body_timeout_s)
         writer, waiting = self._streaming.writer, settings.max_waiting
+        codec, partitioning = self._table.codec, self._streaming.partitioning
         return App(
             RequestsToEvents(
                 settings,
@@ -85,7 +86,7 @@ class Ingest:
                 catching_up,
                 self._publisher,
             ),
-            CallbacksToOutcomes(self._keys, self._table, writer, bodies, waiting),
+            CallbacksToOutcomes(self._keys, codec, partitioning, writer, bodies, waiting),
         )
 
     async def _watch(self) -> None:

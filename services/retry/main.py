@@ -5,9 +5,8 @@ import sys
 
 from hookstream.process.run import Context, in_thread
 from hookstream.process.streaming import Streaming
-from hookstream.stream.open import partitions
 from hookstream.stream.settings import KafkaSettings
-from hookstream.stream.topics import DELIVERIES, RETRY, TIERS
+from hookstream.stream.topics import RETRY, TIERS
 from services.retry import metrics
 from services.retry.delay_line import clock_ms
 from services.retry.settings import RetrySettings
@@ -33,8 +32,15 @@ async def main(stop: asyncio.Event, context: Context) -> None:
     streaming = Streaming(context, GROUP, {GROUP: [RETRY, *TIERS]})
     settings = context.environment.read(RetrySettings)
     if await streaming.open(stop):
-        n = partitions(streaming.table, DELIVERIES)
-        retry = Retry(streaming.writer, streaming.dead, n, settings, clock_ms, metrics.late())
+        streaming.table.follow()
+        retry = Retry(
+            streaming.writer,
+            streaming.dead,
+            streaming.partitioning,
+            settings,
+            clock_ms,
+            metrics.late(),
+        )
         metrics.watch(retry)
         streaming.loop(GROUP, retry, kind=None, consumer=READS, **UNBOUNDED)
         releasing = asyncio.create_task(in_thread("delay line", retry.line.run))

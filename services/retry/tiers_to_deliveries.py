@@ -1,4 +1,4 @@
-"""The loop of retry: a delay line. The same bytes, later; it knows no schema, policy or config.
+"""The loop of retry: a delay line. The same bytes, later; it knows no schema or policy.
 
 A record on `retry` goes to the longest tier that is left in time, or waits in memory if it is due
 within three seconds. A record in a tier has waited when the tier's delay has passed since Kafka
@@ -7,11 +7,13 @@ appended it; then it goes on, in the same way. Nothing goes back to the topic it
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from hookstream.stream.dead import DeadLetters
 from hookstream.stream.deliveries import partition_of_lane
 from hookstream.stream.loop import Handler
+from hookstream.stream.partitioning import Partitioning
 from hookstream.stream.record import Assignment, Record
 from hookstream.stream.topics import DELIVERIES, RETRY, TIERS
 from hookstream.stream.writer import Ack, Full, Headers, Refused, Writer
@@ -38,7 +40,7 @@ class Retry(Handler):
         self,
         writer: Writer,
         dead: DeadLetters,
-        partitions: int,
+        partitioning: Partitioning,
         settings: RetrySettings,
         clock_ms: Callable[[], float],
         late: Callable[[float], None] = lambda _: None,
@@ -46,13 +48,15 @@ class Retry(Handler):
         self.line = DelayLine(self._release, clock_ms)
         self._writer = writer
         self._dead = dead
-        self._partitions = partitions
+        self._partitioning = partitioning
         self._most_records = settings.held_records
         self._most_bytes = settings.held_mib * 1024 * 1024 // 2
         self._scale = settings.scale
         self._clock_ms = clock_ms
         self._late = late
         self._far, self._soon = Tally(), Tally()
+        self._kept_back: deque[Held] = deque()
+        """Due while partitions grow: until then nothing is written to deliveries."""
         self._tiers: set[Assignment] = set()
 
     @property
@@ -76,6 +80,12 @@ class Retry(Handler):
 
     def lost(self, gone: Sequence[Assignment]) -> None:
         self._forget(gone)
+
+    def turned(self) -> None:
+        """Partitions have grown: what was kept back goes to where its lane belongs now."""
+        while self._kept_back and not self._partitioning.draining:
+            held = self._kept_back.popleft()
+            self.line.put([(held.due_at_ms, held)])
 
     def full(self) -> bool:
         return self._soon.records >= self._most_records or self._soon.bytes >= self._most_bytes
@@ -110,13 +120,15 @@ class Retry(Handler):
         """The moment has come: the record is due, or its tier is over."""
         if held.in_tier:
             self._leave_tier(held)
-        if held.due_at_ms <= self._clock_ms():
-            self._deliver(held)
-            self._late(max(self._clock_ms() - held.due_at_ms, 0.0) / 1000)
-        else:
+        if held.due_at_ms > self._clock_ms():
             waiting: list[tuple[int, Held]] = []
             self._move(held, waiting)
             self.line.put(waiting)
+        elif self._partitioning.draining:
+            self._kept_back.append(held)
+        else:
+            self._deliver(held)
+            self._late(max(self._clock_ms() - held.due_at_ms, 0.0) / 1000)
 
     def _move(self, held: Held, waiting: list[tuple[int, Held]]) -> None:
         """On to the next tier, or into memory if it is due soon."""
@@ -128,7 +140,8 @@ class Retry(Handler):
 
     def _deliver(self, held: Held) -> None:
         lane = held.record.headers["lane"]
-        self._produce(held.record, DELIVERIES, lane, partition_of_lane(lane, self._partitions))
+        partition = partition_of_lane(lane, self._partitioning.count)
+        self._produce(held.record, DELIVERIES, lane, partition)
 
     def _leave_tier(self, held: Held) -> None:
         held.in_tier = False
@@ -160,3 +173,9 @@ class Retry(Handler):
         self._tiers.difference_update(gone)
         for held in self.line.forget(gone):
             (self._far if held.in_tier else self._soon).remove(held.record)
+        for _ in range(len(self._kept_back)):
+            held = self._kept_back.popleft()
+            if held.record.assignment in gone:
+                self._soon.remove(held.record)
+            else:
+                self._kept_back.append(held)

@@ -17,6 +17,7 @@ from hookstream.process import tracing
 from hookstream.stream.dead import DeadLetters
 from hookstream.stream.deliveries import produce_delivery
 from hookstream.stream.loop import Handler
+from hookstream.stream.partitioning import Partitioning
 from hookstream.stream.record import Assignment, Record
 from hookstream.stream.table import ConfigUnreachable, Table
 from hookstream.stream.topics import DELIVERIES, EVENTS
@@ -40,13 +41,13 @@ class Router(Handler):
         table: Table,
         writer: Writer,
         dead: DeadLetters,
-        partitions: int,
+        partitioning: Partitioning,
         settings: RouterSettings,
     ) -> None:
         self._table, self._config = table, table.config
         self._writer = writer
         self._dead = dead
-        self._partitions = partitions
+        self._partitioning = partitioning
         self._max_bytes = settings.max_event_kib * 1024
         self._ahead, self._ahead_bytes = settings.ahead, settings.ahead_mib * 1024 * 1024
         self._subscribers = Subscribers(table.config)
@@ -86,14 +87,17 @@ class Router(Handler):
         return self._unacked >= self._ahead or self._unacked_bytes >= self._ahead_bytes
 
     def _route_arrived(self) -> None:
-        """By config as it is now: a webhook whose making was answered before gets the event."""
+        """By config as it is now: a webhook whose making was answered before gets the event.
+
+        While partitions grow no event is begun; what has been begun is sent to its end.
+        """
         if not self._arrived:
             return
         try:
             self._table.catch_up(_CONFIG_S)
         except ConfigUnreachable:
             return
-        while self._arrived:
+        while self._arrived and not self._partitioning.draining:
             record = self._arrived.popleft()
             if record.assignment.alive:
                 self._route(record)
@@ -146,10 +150,8 @@ class Router(Handler):
             span.end(ack.refused.value if ack.refused else None)
             self._acks.append((fan, size, ack.refused))
 
-        delivery, codec = fan.next(self._lengths), self._table.codec
-        produce_delivery(
-            self._writer, codec, delivery, fan.hash, span.traceparent, self._partitions, acked
-        )
+        delivery, codec, n = fan.next(self._lengths), self._table.codec, self._partitioning.count
+        produce_delivery(self._writer, codec, delivery, fan.hash, span.traceparent, n, acked)
         fan.sent += 1
         self._unacked += 1
         self._unacked_bytes += size

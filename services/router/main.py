@@ -5,9 +5,8 @@ import asyncio
 from hookstream.model.records import Event
 from hookstream.process.run import Context
 from hookstream.process.streaming import Streaming
-from hookstream.stream.open import partitions
 from hookstream.stream.settings import KafkaSettings
-from hookstream.stream.topics import DELIVERIES, EVENTS
+from hookstream.stream.topics import EVENTS
 from services.router import metrics
 from services.router.events_to_deliveries import Router
 from services.router.settings import RouterSettings
@@ -22,8 +21,7 @@ async def main(stop: asyncio.Event, context: Context) -> None:
     settings = context.environment.read(RouterSettings)
     if await streaming.open(stop):
         table, writer = streaming.table, streaming.writer
-        n = partitions(table, DELIVERIES)
-        router = Router(table, writer, streaming.dead, n, settings)
+        router = Router(table, writer, streaming.dead, streaming.partitioning, settings)
         metrics.watch(router)
         streaming.loop(GROUP, router, kind=Event)
         await streaming.run(stop)

@@ -47,6 +47,7 @@ async def main(stop: asyncio.Event, context: Context) -> None:
     await in_thread("postgres", lambda: _wait_for_postgres(dsn, stopping, context.health))
     streaming = Streaming(context, "status", {_group(topic): [topic] for topic in VIEWS})
     if await streaming.open(stop):
+        streaming.table.follow()
         await _run(stop, stopping, streaming, Parts(context.health, dsn, settings, streaming))
     watching.cancel()
     await streaming.close()
@@ -80,6 +81,7 @@ class Parts:
             dsn,
             streaming.table,
             streaming.writer,
+            streaming.partitioning,
             self._told("outbox"),
             settings.compare_every_s,
         )

@@ -20,7 +20,7 @@ from hookstream.store.current import current, ends, versions
 from hookstream.store.outbox import Holder
 from hookstream.store.pool import UNAVAILABLE
 from hookstream.stream.deliveries import delivery_headers
-from hookstream.stream.open import partitions
+from hookstream.stream.partitioning import Partitioning
 from hookstream.stream.table import ConfigUnreachable, Table
 from hookstream.stream.tail import closing_headers
 from hookstream.stream.topics import CONFIG, partition_of
@@ -43,6 +43,7 @@ class OutboxToTopics:
         dsn: str,
         table: Table,
         writer: Writer,
+        partitioning: Partitioning,
         told: Told = lambda _: None,
         compare_every_s: float = 60.0,
     ) -> None:
@@ -50,6 +51,7 @@ class OutboxToTopics:
         self._compare_every_s = compare_every_s
         self._table = table
         self._writer = writer
+        self._partitioning = partitioning
         self._told = told
         self._behind = False
         self._compare_at = 0.0
@@ -76,8 +78,10 @@ class OutboxToTopics:
                 holder.wait(_PING_S)
 
     def publish(self, holder: Holder) -> int:
-        """Publish the oldest rows and delete them; how many there were."""
-        rows = outbox.oldest(holder.connection, _PAGE)
+        """Publish the oldest rows and delete them; how many there were. While partitions grow
+        deliveries wait, and nothing waits for them."""
+        but: outbox.Topic | None = "deliveries" if self._partitioning.draining else None
+        rows = outbox.oldest(holder.connection, _PAGE, but)
         if not rows:
             return 0
         self._send(holder, [(r.topic, r.key, r.decoded(), r.traceparent) for r in rows])
@@ -143,7 +147,7 @@ class OutboxToTopics:
     ) -> None:
         value = None if record is None else self._table.codec.encode(record)
         raw_key = key.encode()
-        partition = partition_of(raw_key, partitions(self._table, topic))
+        partition = partition_of(raw_key, self._partitioning.of(topic))
         headers = headers_of(record)
         if traceparent:
             headers.append(("traceparent", traceparent.encode()))

@@ -10,6 +10,7 @@ from hookstream.model.records import (
     EventType,
     GroupNote,
     SchemaNote,
+    SendingNote,
     TopicsNote,
     Webhook,
     Workspace,
@@ -35,6 +36,8 @@ def key_of(record: Struct) -> str:
             return f"group/{group}"
         case TopicsNote():
             return "topics/partitions"
+        case SendingNote():
+            return "sending/all"
     raise TypeError(f"{type(record).__name__} does not belong on the config topic")
 
 
@@ -57,6 +60,7 @@ class Config:
         """By their ids in the schema registry."""
         self.groups: dict[str, GroupNote] = {}
         self.topics: TopicsNote | None = None
+        self.sending: SendingNote | None = None
         self._policies: dict[bytes, Policy] = {}
 
     def ignored(self, key: str) -> None:
@@ -93,6 +97,8 @@ class Config:
                 self.groups[group] = record
             case TopicsNote():
                 self.topics = record
+            case SendingNote():
+                self.sending = record
         return record
 
     def _drop(self, record: Struct) -> None:
@@ -116,6 +122,8 @@ class Config:
                 self.groups.pop(group, None)
             case TopicsNote():
                 self.topics = None
+            case SendingNote():
+                self.sending = None
 
     def _shared(self, policy: Policy) -> Policy:
         """Equal policies are one object: a hundred thousand webhooks share a handful."""

@@ -270,14 +270,43 @@ class GroupNote(Struct, frozen=True, kw_only=True, gc=False):
     partitions: dict[str, int]
 
 
+class Growth(Struct, frozen=True, kw_only=True, gc=False):
+    """One raise of N. What stands in partition p now stood in p mod `partitions` before."""
+
+    partitions: int
+    """N before."""
+    ends: tuple[int, ...]
+    """Of outcomes, by partition: where they ended when N was raised."""
+
+
 class TopicsNote(Struct, frozen=True, kw_only=True, gc=False):
     """N: into how many partitions the keyed topics are cut. Another count is 'not ready'."""
 
     partitions: dict[str, int]
+    growing: dict[str, int] = {}
+    """Counts that a resize under way leads to: nothing writes deliveries meanwhile."""
+    growth: tuple[Growth, ...] = ()
+    """Every raise of N so far, oldest first."""
+
+
+class SendingNote(Struct, frozen=True, kw_only=True, gc=False):
+    """Whether a person has stopped all sending."""
+
+    stopped: bool
+    since_ms: int
+    reason: str | None = None
 
 
 ConfigRecord = (
-    Webhook | EventType | ApiKey | Workspace | Cancellation | SchemaNote | GroupNote | TopicsNote
+    Webhook
+    | EventType
+    | ApiKey
+    | Workspace
+    | Cancellation
+    | SchemaNote
+    | GroupNote
+    | TopicsNote
+    | SendingNote
 )
 
 

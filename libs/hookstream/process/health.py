@@ -26,6 +26,7 @@ class Health:
         self._beats: dict[str, float] = {}
         self._max_ages: dict[str, float] = {}
         self._waiting: Reasons = {}
+        self._notes: Reasons = {}
         self._started = False
 
     def expect(self, name: str, max_age_s: float) -> None:
@@ -57,6 +58,19 @@ class Health:
         """This reason is gone."""
         with self._lock:
             self._waiting.pop(name, None)
+
+    def note(self, name: str, text: str | None) -> None:
+        """Something that people should know, ready or not; None: it is over."""
+        with self._lock:
+            if text is None:
+                self._notes.pop(name, None)
+            else:
+                self._notes[name] = text
+
+    def notes(self) -> Reasons:
+        """What `note` was told."""
+        with self._lock:
+            return dict(self._notes)
 
     def startup_reasons(self) -> Reasons:
         """Why the start is not over; empty when it is."""
@@ -92,7 +106,7 @@ class HealthServer:
         class Handler(_Handler):
             pages = {  # noqa: RUF012 - a class of its own for each server
                 "/healthz/startup": lambda: _page(health.startup_reasons()),
-                "/healthz/ready": lambda: _page(health.ready_reasons()),
+                "/healthz/ready": lambda: _page(health.ready_reasons(), health.notes()),
                 "/healthz/live": lambda: _page(health.live_reasons()),
                 "/metrics": lambda: (200, PROMETHEUS, metrics()),
             }
@@ -112,8 +126,9 @@ class HealthServer:
 Page = tuple[int, str, bytes]
 
 
-def _page(reasons: Reasons) -> Page:
-    body = json.dumps({"ok": not reasons, "reasons": reasons}).encode()
+def _page(reasons: Reasons, notes: Reasons | None = None) -> Page:
+    told = {"ok": not reasons, "reasons": reasons} | ({"notes": notes} if notes else {})
+    body = json.dumps(told).encode()
     return (503 if reasons else 200), "application/json", body
 
 

@@ -28,6 +28,7 @@ from hookstream.stream.open import (
     learn,
     number_schemas,
 )
+from hookstream.stream.partitioning import Partitioning
 from hookstream.stream.registry import RegistrySettings, SchemaRegistry
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
@@ -50,6 +51,7 @@ class Streaming:
         self.table: Table
         self.writer: Writer
         self.dead: DeadLetters
+        self.partitioning: Partitioning
         self._context, self._service, self._reads = context, service, reads
         self._aio = asyncio.get_running_loop()
         self._reasons: list[str] = []
@@ -89,6 +91,7 @@ class Streaming:
             except NOT_NOW as error:
                 await self._wait(stop, str(error))
             else:
+                self.partitioning = Partitioning(self.table, self.writer, self._draining)
                 self._context.health.ready(_KAFKA)
                 self._context.health.started()
                 logger.info("ready", extra={"fields": {"groups": list(self._reads)}})
@@ -106,7 +109,15 @@ class Streaming:
         """
         decoder = Decoder(self.table.codec, self.dead, self.table.catch_up, kind) if kind else None
         watched = self._watched(group, handler)
-        loop = Loop(self.kafka, group, self._reads[group], watched, decoder=decoder, **options)
+        loop = Loop(
+            self.kafka,
+            group,
+            self._reads[group],
+            watched,
+            decoder=decoder,
+            is_new=lambda topic, partition: self._is_new(group, topic, partition),
+            **options,
+        )
         health = self._context.health
         health.not_ready(group, "joining its group")
         loop.on_joined = lambda: health.ready(group)
@@ -159,6 +170,15 @@ class Streaming:
                 logger.warning("schemas are written as config knows them: %s", why)
         for group, topics in self._reads.items():
             join_group(self.kafka, self.table, self.writer, group, *topics)
+
+    def _is_new(self, group: str, topic: str, partition: int) -> bool:
+        """Whether a topic has grown to this partition since the group was noted."""
+        noted = self.table.config.groups.get(group)
+        return noted is not None and partition >= noted.partitions.get(topic, partition + 1)
+
+    def _draining(self, why: str | None) -> None:
+        self._context.health.note("topics", why)
+        logger.info(why or "deliveries may be written")
 
     async def _wait(self, stop: asyncio.Event, reason: str) -> None:
         self._context.health.not_ready(_KAFKA, reason)

@@ -88,13 +88,14 @@ def _written(record: Struct | None) -> tuple[str, bytes]:
     return type(record).__name__, msgspec.msgpack.encode(record)
 
 
-def oldest(connection: Connection, limit: int) -> list[Row]:
-    """Up to `limit` rows in the order of their ids; they stay until deleted."""
+def oldest(connection: Connection, limit: int, but: Topic | None = None) -> list[Row]:
+    """Up to `limit` rows in the order of their ids, but those for one topic; they stay until
+    deleted."""
     with connection.cursor(row_factory=class_row(Row)) as cursor:
         cursor.execute(
             "SELECT id, topic, key, record_type, record, traceparent, created_at"
-            " FROM outbox ORDER BY id LIMIT %s",
-            (limit,),
+            " FROM outbox WHERE %s::text IS NULL OR topic <> %s ORDER BY id LIMIT %s",
+            (but, but, limit),
         )
         return cursor.fetchall()
 

@@ -96,24 +96,30 @@ def start_group(kafka: KafkaSettings, noted: GroupNote | None, note: GroupNote) 
 
     Raises `OffsetsMissing` for a noted group that lacks an offset of ours. Two members that start
     together do the same thing twice; a group that has members already refuses, and is left alone.
+    A topic, or partitions of one, that came after the note are begun like those of a new group.
     """
-    fresh = noted is None
+    known = noted.partitions if noted else {}
+    whole = True
     for topic, partitions in note.partitions.items():
         found = committed(kafka, note.group, topic, partitions)
         missing = [p for p in range(partitions) if found.get(p) is None]
-        if missing and not fresh:
+        lost = [p for p in missing if p < known.get(topic, 0)]
+        if lost:
             raise OffsetsMissing(
                 f"group {kafka.group_prefix}{note.group} has no offset of ours for {topic}"
-                f" {missing}: `hookstream offsets` shows and sets them"
+                f" {lost}: `hookstream offsets` shows and sets them"
             )
-        if missing:
-            _begin(kafka, note.group, topic, missing)
-    return fresh
+        if missing and not begin(kafka, note.group, topic, missing):
+            whole = False
+    return noted is None or (whole and noted != note)
 
 
-def _begin(kafka: KafkaSettings, group: str, topic: str, missing: list[int]) -> None:
+def begin(kafka: KafkaSettings, group: str, topic: str, missing: list[int]) -> bool:
+    """Give a group without members its first offsets; False where it has members: they do."""
     try:
         set_offsets(kafka, group, topic, dict.fromkeys(missing, 0))
     except KafkaException as error:
         if error.args[0].name() not in {"NON_EMPTY_GROUP", "UNKNOWN_MEMBER_ID"}:
             raise
+        return False
+    return True

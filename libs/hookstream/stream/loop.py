@@ -20,6 +20,7 @@ from hookstream.stream.counts import Counts
 from hookstream.stream.dead import Decoder
 from hookstream.stream.gap import Gap, step_over
 from hookstream.stream.groups import OffsetsMissing
+from hookstream.stream.member import member
 from hookstream.stream.pace import Pace
 from hookstream.stream.record import Assignment, Events, Record
 from hookstream.stream.settings import KafkaSettings
@@ -33,6 +34,7 @@ _FULL_POLL_S = 0.02
 _FULL_S = 0.002
 _PAUSE_AFTER_S = 1.0
 _BATCH = 500
+_FIRST = Committed(offset=0)
 logger = logging.getLogger(__name__)
 REVOKE_S = 3.0
 
@@ -89,7 +91,9 @@ class Loop:
         max_bytes: int = 64 * 1024 * 1024,
         consumer: Mapping[str, Any] = {},
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        is_new: Callable[[str, int], bool] = lambda *_: False,
     ) -> None:
+        """`is_new`: whether a partition came after the group's start, so that it has no offset."""
         self.group = group
         self.topics = tuple(topics)
         self.assignments: dict[tuple[str, int], Assignment] = {}
@@ -107,29 +111,14 @@ class Loop:
         self._names = {kafka.topic(t): t for t in topics}
         self._max_records, self._max_bytes = max_records, max_bytes
         self._clock_ms = clock_ms
+        self._is_new = is_new
         self._events: Events = deque()
         self._stopping = threading.Event()
         self._doubt = False
         self._full_since = math.inf
         self._committed_at = 0.0
         self._consumer = Consumer(
-            kafka.client(f"hookstream-{group}")
-            | {
-                "group.id": kafka.group_prefix + group,
-                "partition.assignment.strategy": "cooperative-sticky",
-                "session.timeout.ms": kafka.session_timeout_ms,
-                "heartbeat.interval.ms": 1_000,
-                "auto.offset.reset": "error",  # a group has offsets (once.md 3), else: a gap
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "fetch.wait.max.ms": 100,
-                "queued.min.messages": 10_000,
-                "fetch.queue.backoff.ms": 10,
-                "queued.max.messages.kbytes": 16 * 1024,
-                "socket.timeout.ms": 10_000,
-                "on_commit": self._committed,
-            }
-            | dict(consumer)
+            member(kafka, group) | {"on_commit": self._committed} | dict(consumer)
         )
 
     def run(self) -> None:
@@ -334,6 +323,7 @@ class Loop:
             start = own.get((assignment.topic, assignment.partition))
             if start is not None:
                 assignment.window = Window(Committed(offset=start))
+            assignment.window.changed = assignment.committed == _FIRST
             self.assignments[self._key(assignment)] = assignment
         consumer.incremental_assign([self._start(a) for a in taken])
         # Those kept too: a rebalance that came while all were paused must not leave them so.
@@ -344,6 +334,8 @@ class Loop:
 
     def _take(self, part: TopicPartition) -> Assignment:
         committed = Committed.parse(part.offset, part.metadata) if part.offset >= 0 else None
+        if part.offset < 0 and self._is_new(self._names[part.topic], part.partition):
+            committed = _FIRST
         if committed is None:
             raise OffsetsMissing(f"no offset of ours for {part.topic} [{part.partition}]")
         return Assignment(self._names[part.topic], part.partition, committed, self._events)

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 from msgspec.structs import replace
 
 from hookstream.model.config import key_of
-from hookstream.model.records import GroupNote, SchemaNote, TopicsNote
+from hookstream.model.records import GroupNote, SchemaNote, SendingNote, TopicsNote
 from hookstream.stream import schemas
 from hookstream.stream.codec import RegistryUnavailable
 from hookstream.stream.groups import OffsetsMissing, start_group
@@ -27,6 +27,7 @@ class NotReady(Exception):
     """This service cannot start as things are; the text says what would do."""
 
 
+Note = SchemaNote | GroupNote | TopicsNote | SendingNote
 NOT_NOW = (NotReady, OffsetsMissing, ConfigUnreachable, KafkaException)
 """What a start waits out: a person or time will mend it, a new process would not."""
 
@@ -43,8 +44,12 @@ def check_partitions(kafka: KafkaSettings, noted: TopicsNote | None) -> None:
     """Another count of partitions than config's would scatter lanes: refuse to start."""
     if noted is None:
         raise NotReady("no topics noted in config: run `hookstream topics apply`")
-    there = partition_counts(kafka).partitions
-    wrong = {t: (n, there.get(t)) for t, n in noted.partitions.items() if there.get(t) != n}
+    there, growing = partition_counts(kafka).partitions, noted.growing
+    wrong = {
+        t: (n, there.get(t))
+        for t, n in noted.partitions.items()
+        if there.get(t) not in (n, growing.get(t, n))  # a resize under way may have grown them
+    }
     if wrong:
         told = ", ".join(f"{t}: config says {n}, Kafka has {m}" for t, (n, m) in wrong.items())
         raise NotReady(f"partitions differ ({told}): `hookstream topics resize` moves them")
@@ -112,7 +117,7 @@ def join_group(kafka: KafkaSettings, table: Table, writer: Writer, group: str, *
         note(table, writer, wanted)
 
 
-def note(table: Table, writer: Writer, record: SchemaNote | GroupNote | TopicsNote) -> None:
+def note(table: Table, writer: Writer, record: Note) -> None:
     """Write one record to config and wait for the broker's ack."""
     acked = threading.Event()
 

@@ -31,6 +31,7 @@ WRITTEN: tuple[type[Struct], ...] = (
     records.SchemaNote,
     records.GroupNote,
     records.TopicsNote,
+    records.SendingNote,
 )
 """Every record that stands on a topic; the file of each bears its name in snake case."""
 

@@ -68,6 +68,11 @@ class Table:
                     raise ConfigUnreachable(f"config read to {self._position} of {end}")
                 self._take(0.05)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is read any more."""
+        return self._closed.is_set()
+
     def follow(self) -> None:
         """Keep reading in a thread of its own."""
         self._follower = threading.Thread(target=self._follow, name="config", daemon=True)

@@ -1,16 +1,16 @@
 """The tail of a partition of outcomes: what a deliverer reads when it takes the partition over."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from hookstream.model.records import Attempt, Outcome, Result
+from hookstream.model.records import Attempt, Growth, Outcome, Result, TopicsNote
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.settled import RING, Settlement
-from hookstream.stream.topics import OUTCOMES
+from hookstream.stream.topics import OUTCOMES, partition_of
 from hookstream.stream.writer import Headers
 
 TAKEN_TOGETHER = 200_000
@@ -87,10 +87,16 @@ class Tail(NamedTuple):
     entries: list[TailEntry]
     ends: dict[int, int]
     """partition -> the offset up to which it was read."""
+    before: list[TailEntry]
+    """Outcomes of the partitions in which the lanes of these stood before N was raised, older than
+    `entries`; all that they settle is done."""
 
 
-def read_tail(kafka: KafkaSettings, log_from: Mapping[int, int | None]) -> Tail:
-    """Outcomes of these partitions: all from `log_from` on, and the last `RING` of each.
+def read_tail(
+    kafka: KafkaSettings, log_from: Mapping[int, int | None], noted: TopicsNote | None = None
+) -> Tail:
+    """Outcomes of these partitions: all from `log_from` on, and the last `RING` of each; of `noted`
+    raises of N, the last `RING` before each as well.
 
     Raises `TimeoutError` after a minute.
     """
@@ -107,7 +113,9 @@ def read_tail(kafka: KafkaSettings, log_from: Mapping[int, int | None]) -> Tail:
         starts, ends = _span(consumer, kafka.topic(OUTCOMES), log_from)
         consumer.assign(starts)
         wanted = {s.partition: ends[s.partition] for s in starts if s.offset < ends[s.partition]}
-        return Tail(list(_entries(consumer, wanted)), ends)
+        entries = [entry for _, entry in _entries(consumer, wanted)]
+        before = _before(consumer, kafka.topic(OUTCOMES), log_from, noted) if noted else []
+        return Tail(entries, ends, before)
     finally:
         consumer.close()
 
@@ -125,7 +133,45 @@ def _span(
     return starts, ends
 
 
-def _entries(consumer: Consumer, wanted: dict[int, int]) -> Iterator[TailEntry]:
+def _before(
+    consumer: Consumer, topic: str, taken: Collection[int], noted: TopicsNote
+) -> list[TailEntry]:
+    """What was settled of the lanes of `taken` in other partitions, oldest raise of N first."""
+    count = noted.growing.get(OUTCOMES, noted.partitions[OUTCOMES])
+    found: list[TailEntry] = []
+    for growth, old in ancestors(taken, noted.growth):
+        ring = min(RING, TAKEN_TOGETHER // len(old))
+        starts, wanted = [], {}
+        for partition in old:
+            end = growth.ends[partition]
+            low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            start = max(low, end - ring)
+            if start < end:
+                starts.append(TopicPartition(topic, partition, start))
+                wanted[partition] = end
+        consumer.assign(starts)
+        for lane, entry in _entries(consumer, wanted):
+            now = partition_of(lane, count)
+            if now in taken:
+                found.append(entry._replace(partition=now))
+    return found
+
+
+def ancestors(
+    taken: Iterable[int], growths: Iterable[Growth]
+) -> list[tuple[Growth, frozenset[int]]]:
+    """For each raise of N, oldest first, the partitions in which the lanes of `taken` stood."""
+    partitions, found = frozenset(taken), []
+    for growth in reversed(tuple(growths)):
+        moved = frozenset(p % growth.partitions for p in partitions if p >= growth.partitions)
+        partitions = frozenset(p % growth.partitions for p in partitions)
+        if moved:
+            found.append((growth, moved))
+    return found[::-1]
+
+
+def _entries(consumer: Consumer, wanted: dict[int, int]) -> Iterator[tuple[bytes, TailEntry]]:
+    """Entries with their lanes."""
     deadline = time.monotonic() + WITHIN_S
     while wanted:
         if time.monotonic() > deadline:
@@ -137,7 +183,7 @@ def _entries(consumer: Consumer, wanted: dict[int, int]) -> Iterator[TailEntry]:
             partition, offset = message.partition(), message.offset()
             entry = _entry(partition, offset, dict(message.headers() or ()))
             if entry and offset < wanted.get(partition, 0):
-                yield entry
+                yield message.key() or b"", entry
             if offset + 1 >= wanted.get(partition, 0):
                 wanted.pop(partition, None)
 

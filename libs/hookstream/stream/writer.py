@@ -128,6 +128,15 @@ class Writer:
         except KafkaException as error:
             self._answers.append((on_ack, self._ack(error.args[0], None)))
 
+    def knows(self, topic: str, partitions: int) -> bool:
+        """Whether so many partitions of `topic` can be produced to; asks Kafka, for a second."""
+        name = self._kafka.topic(topic)
+        try:
+            found = self._producer.list_topics(name, timeout=1).topics.get(name)
+        except KafkaException:
+            return False
+        return found is not None and len(found.partitions) >= partitions
+
     def purge(self) -> None:
         """Give up what still waits in the queue: each such record is answered `PURGED`."""
         self._producer.purge(in_queue=True, in_flight=False, blocking=False)
