@@ -9,6 +9,8 @@ from typing import cast
 import uvloop
 
 POSTERS = 32
+WITHIN_S = 900
+"""For all requests of a closed loop."""
 MOST_OPEN = 1_000
 """Connections of an open loop."""
 Next = Callable[[], bytes | None]
@@ -71,13 +73,26 @@ def closed_loop(port: int, requests: Iterator[bytes], fine: bytes = b"202") -> N
     uvloop.run(_closed(port, lambda: next(requests, None), fine))
 
 
-def open_loop(port: int, requests: Iterator[bytes], per_s: float, fine: bytes = b"202") -> None:
-    """Send requests at a steady pace, whatever the answers take; each when its time has come."""
-    uvloop.run(_open(port, requests, per_s, fine))
+def open_loop(
+    port: int,
+    requests: Iterator[bytes],
+    per_s: float,
+    fine: bytes = b"202",
+    within_s: float = 30.0,
+) -> None:
+    """Send requests at a steady pace, whatever the answers take; each when its time has come.
+
+    within_s: how long after the last the answers may take.
+    """
+    uvloop.run(_open(port, requests, per_s, fine, within_s))
 
 
 async def _closed(port: int, following: Next, fine: bytes) -> None:
-    await asyncio.gather(*[_connected(port, following, fine) for _ in range(POSTERS)])
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.gather(*[_connected(port, following, fine) for _ in range(POSTERS)])
+    except TimeoutError as error:
+        raise LoadError(f"not all requests were answered within {WITHIN_S} s") from error
 
 
 async def _connected(port: int, following: Next, fine: bytes) -> None:
@@ -116,7 +131,9 @@ class Steady(Poster):
         self._pool.error = error
 
 
-async def _open(port: int, requests: Iterator[bytes], per_s: float, fine: bytes) -> None:
+async def _open(
+    port: int, requests: Iterator[bytes], per_s: float, fine: bytes, within_s: float
+) -> None:
     pool = Paced()
     for _ in range(POSTERS):
         await _join(pool, port, fine)
@@ -132,7 +149,7 @@ async def _open(port: int, requests: Iterator[bytes], per_s: float, fine: bytes)
         pool.idle.pop().post(request)
         sent += 1
         due += 1 / per_s
-    await _answered(pool, sent)
+    await _answered(pool, sent, within_s)
 
 
 async def _join(pool: Paced, port: int, fine: bytes) -> None:
@@ -146,8 +163,8 @@ async def _join(pool: Paced, port: int, fine: bytes) -> None:
     pool.answered -= 1  # its being made was no answer
 
 
-async def _answered(pool: Paced, sent: int) -> None:
-    deadline = time.perf_counter() + 30
+async def _answered(pool: Paced, sent: int, within_s: float) -> None:
+    deadline = time.perf_counter() + within_s
     while pool.answered < sent and pool.error is None and time.perf_counter() < deadline:
         await asyncio.sleep(0.01)
     if pool.error or pool.answered < sent:

@@ -111,12 +111,14 @@ class Load:
         produce_delivery(self._writer, self._codec, delivery, hash_, None, partitions, self._acked)
 
     def _until_taken(self, produce: Callable[[], object]) -> None:
-        while True:
+        deadline = time.monotonic() + _ACKED_S
+        while time.monotonic() < deadline:
             try:
                 produce()
                 return
             except Full:
                 time.sleep(0.01)
+        raise KafkaLoadError(f"Kafka took nothing for {_ACKED_S:.0f} s")
 
     def _acked(self, ack: Ack) -> None:
         if ack.refused:

@@ -1,9 +1,9 @@
 """The row `retry`: how late retries are, at a thousand a second."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
-from bench.counts import WrongCount, all_seen, check_times, seconds_of
+from bench.counts import WrongCount, check_times
 from bench.kafka_load import Load
 from bench.payloads import LANES, Times
 from bench.row import Row, row_of, tail, with_tail
@@ -21,12 +21,14 @@ from hookstream.stream.topics import OUTCOMES
 PER_S = 1_000.0
 DELAYS_MS = (3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000, 10_000)
 """Between none and two tiers, and the last seconds in memory."""
+LEAST = 12_000
+"""So that there is a while in which retries of all delays are due together."""
 
 
 def retry(session: Session) -> Row:
-    """Every first attempt fails. Columns: retries a second, and how late they reach the receiver
-    after the moment that was fixed for them; `n` of them."""
-    count = min(session.sizes.events, int(PER_S * session.sizes.open_s))
+    """Every first attempt fails. Columns: retries due a second, and how late they reach the
+    receiver after the moment that was fixed for them; `n` of them."""
+    count = max(session.sizes.events, LEAST)
     with session.fresh("retry") as stage:
         webhooks = _failing_once(stage)
         stage.only("deliverer", "retry")
@@ -36,17 +38,19 @@ def retry(session: Session) -> Row:
         record, times = _round(session, stage, webhooks, count)
         samples = [first, stage.sample(count)]
         check_times(record, dict.fromkeys(times, 1), 2)
-        late = _late_ms(record, _due(stage, start, len(times)))
+        due = _due(stage, start, len(times))
     done = stretch(samples)
-    again = [seen for seen in all_seen(record) if seen.status == 200]
+    begin_ms, end_ms = together(times.values())
+    late = late_ms(record, {event: ms for event, ms in due.items() if begin_ms <= ms < end_ms})
     cpu = {name: done.cpu[name] for name in ("deliverer", "retry", "kafka")}
-    row = with_tail(row_of("retry", count, seconds_of(again), cpu), late)
-    found = tail(late)
+    row = with_tail(row_of("retry", count, done.seconds, cpu), late)
+    row.events_per_s = len(late) / (end_ms - begin_ms) * 1000
+    found = tail(late_ms(record, due))
     row.figures = {
         "retry_cpu_s_per_1000": done.cpu_s_per_1000("retry"),
         "late_max_ms": found.most,
         "late_min_ms": found.least,
-        "early": sum(ms < 0 for ms in late),
+        "early": sum(ms < 0 for ms in late_ms(record, due)),
         "retry_rss_mb": most_mb(samples, "retry"),
     }
     return row
@@ -94,11 +98,20 @@ def _due(stage: Stage, start: dict[int, int], count: int) -> dict[str, int]:
     return due
 
 
-def _late_ms(record: Record, due_at_ms: Mapping[str, int]) -> list[float]:
-    """From when each retry was due to its request at the receiver. Pure."""
+def together(sent_ns: Iterable[int]) -> tuple[float, float]:
+    """From when and until when retries of all delays are due at once, in milliseconds. Pure."""
+    sent = sorted(sent_ns)
+    begin, end = sent[0] / 1e6 + max(DELAYS_MS), sent[-1] / 1e6 + min(DELAYS_MS)
+    if begin >= end:
+        raise WrongCount("too few to measure: the last first attempt comes before any retry is due")
+    return begin, end
+
+
+def late_ms(record: Record, due_at_ms: Mapping[str, int]) -> list[float]:
+    """From when each of these retries was due to its request at the receiver. Pure."""
     return [
         seen.at_ns / 1e6 - due_at_ms[seen.id]
         for page in record.values()
         for seen in page
-        if seen.status == 200
+        if seen.status == 200 and seen.id in due_at_ms
     ]

@@ -69,12 +69,14 @@ def configure(stage: Stage, webhooks: Iterable[Webhook]) -> None:
 
 
 def _put(writer: Writer, key: str, value: bytes, acked: Callable[[Ack], None]) -> None:
-    while True:
+    deadline = time.monotonic() + _ACKED_S
+    while time.monotonic() < deadline:
         try:
             writer.produce(CONFIG, value, acked, key=key)
             return
         except Full:
             time.sleep(_FULL_S)
+    raise KafkaLoadError(f"Kafka took no webhook for {_ACKED_S:.0f} s")
 
 
 def same_partition(first: str, start: str, partitions: int) -> str:

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from bench import compare, run, table
 from bench.counts import WrongCount, check, check_times
+from bench.retrying import DELAYS_MS, late_ms, together
 from bench.row import Row, beside, merged, row_of, tail, with_tail
 from bench.sink import Record, Seen
 from bench.watch import Sample, stretch, watched
@@ -81,6 +82,24 @@ def test_what_was_over_at_the_first_look_is_not_measured() -> None:
 def test_watching_ends_in_time() -> None:
     with pytest.raises(WrongCount, match="3 of 5 done"):
         watched(lambda: sample(0, 3, 0), 5, within_s=0)
+
+
+# -- retries ------------------------------------------------------------------------------------
+
+
+def test_lateness_is_of_the_second_request_after_the_moment_that_was_fixed() -> None:
+    record = {"/a": [Seen("e1", 1_000_000, 500), Seen("e1", 4_002_500_000, 200)]}
+    record["/b"] = [Seen("e2", 1_000_000, 500), Seen("e2", 3_999_000_000, 200)]
+    assert late_ms(record, {"e1": 4_000, "e2": 4_000}) == [2.5, -1.0]
+    assert late_ms(record, {"e2": 4_000}) == [-1.0]
+
+
+def test_retries_of_all_delays_come_together_from_the_longest_delay_on() -> None:
+    second = 1_000_000_000
+    begin, end = together([12 * second, 0, second])
+    assert (begin, end) == (max(DELAYS_MS), 12_000 + min(DELAYS_MS))
+    with pytest.raises(WrongCount, match="too few"):
+        together([0, second])
 
 
 # -- several runs -------------------------------------------------------------------------------
