@@ -16,6 +16,7 @@ from typing import Any, cast
 import uvloop
 from opentelemetry import metrics
 
+from hookstream.model.config import Config
 from hookstream.model.ids import delivery_id, payload_hash
 from hookstream.model.policy import Policy
 from hookstream.model.records import Delivery, Event, Webhook
@@ -25,13 +26,13 @@ from hookstream.process.telemetry import TelemetrySettings, make
 from hookstream.stream.codec import Codec
 from hookstream.stream.record import Assignment, Record
 from hookstream.stream.settled import Settled
-from hookstream.stream.tail import Tail
 from hookstream.stream.window import Committed
 from hookstream.stream.writer import Ack
 from services.cli.receiving import Receiving
 from services.deliverer.connections import Connections
 from services.deliverer.deliveries_to_outcomes import Deliverer, Partition
 from services.deliverer.egress import Egress
+from services.deliverer.halt import Halt
 from services.deliverer.lanes import Lanes
 from services.deliverer.main import clock_ms, turn_log
 from services.deliverer.request_of import RequestOf
@@ -74,6 +75,10 @@ class Known:
     def __init__(self, webhooks: list[Webhook]) -> None:
         self._known = {webhook.id: webhook for webhook in webhooks}
         self.get = self._known.get
+        self.config = Config()
+
+    def on_change(self, _: object) -> None:
+        """It never changes."""
 
     def is_cancelled(self, _: str) -> bool:
         """Never."""
@@ -131,14 +136,15 @@ def records(made: list[Webhook], run: int, count: int, assignment: Assignment) -
 
 def deliverer(made: list[Webhook], keys: Keys, sender: Sender, logs: Logs) -> Deliverer:
     """As the service makes it, but for Kafka."""
-    writer, table = cast(Any, Acknowledging()), cast(Any, Known(made))
+    writer, table, unused = cast(Any, Acknowledging()), cast(Any, Known(made)), cast(Any, None)
     return Deliverer(
         lanes=Lanes(SLOTS, 64 * 1024 * 1024),
         sender=sender,
         webhooks=table,
         request_of=RequestOf(keys),
-        settler=Settler(writer, Codec(), cast(Any, None), 16, turn_log(logs)),
-        read_tail=lambda _: Tail([], {}),
+        settler=Settler(writer, Codec(), unused, unused, turn_log(logs)),
+        halt=Halt(table),
+        read_tail=unused,
         clock_ms=clock_ms,
     )
 
