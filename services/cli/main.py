@@ -15,6 +15,7 @@ COMMANDS = {
     "listen": "Forward events to a port of this machine.",
     "event-types": "Import a catalogue of event types.",
     "topics": "Create our topics in Kafka.",
+    "doctor": "Check everything Hookstream stands on, and say what to do.",
     "migrate": "Bring the database to this version.",
     "sending": "Stop all sending at once, and start it again.",
     "offsets": "Show where each consumer group stands, or set it.",

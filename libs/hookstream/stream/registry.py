@@ -80,6 +80,10 @@ class SchemaRegistry:
         except ValueError:
             return None
 
+    def subjects(self) -> list[str]:
+        """All that it has."""
+        return [str(name) for name in _read(self._ask("GET", "/subjects", None))]
+
     def close(self) -> None:
         """Let its connections go."""
         self._client.close()

@@ -89,7 +89,7 @@ def apply(kafka: KafkaSettings, wanted: list[Topic], replicas: int) -> list[str]
         f"{kafka.topic(t.name)}: {counts[t.name]} partitions, wanted {t.partitions}"
         for t in present
         if counts[t.name] != t.partitions
-    ] + _differing_configs(admin, kafka, present)
+    ] + differing_configs(admin, kafka, present)
 
 
 def _until_known(admin: AdminClient, names: set[str]) -> None:
@@ -119,7 +119,8 @@ def _made(future: Any) -> None:
             raise
 
 
-def _differing_configs(admin: AdminClient, kafka: KafkaSettings, have: list[Topic]) -> list[str]:
+def differing_configs(admin: AdminClient, kafka: KafkaSettings, have: list[Topic]) -> list[str]:
+    """A line for each setting of these topics that is not as this version makes it."""
     wanted = {kafka.topic(t.name): t.config for t in have}
     if not wanted:
         return []
