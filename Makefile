@@ -47,9 +47,15 @@ test: ## all of it: check, tests on real Kafka and PostgreSQL, the demo once
 bench: $(STAMP) ## throughput, CPU and delays on this machine (ARGS="--json FILE row …")
 	@exec $(BIN)/hookstream bench $(ARGS)
 
+# What the image is made of, and made with: parts of requirements.txt.
+LOCK_IMAGE = --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header \
+  --no-annotate -c requirements.txt
+
 lock: ## newest versions that fit, with hashes, into requirements.txt (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --all-extras \
 	  --no-emit-index-url --no-header pyproject.toml -o requirements.txt
+	uv pip compile $(LOCK_IMAGE) pyproject.toml -o requirements-image.txt
+	echo hatchling | uv pip compile $(LOCK_IMAGE) - -o requirements-build.txt
 
 clean: ## forget the environment and all data of `make up` and `make demo`
 	rm -rf .venv .hookstream dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
