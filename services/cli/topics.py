@@ -1,15 +1,20 @@
 """`hookstream topics apply`."""
 
+import sys
+
 import click
 
 from hookstream.model.records import TopicsNote
 from hookstream.stream import topics
-from hookstream.stream.open import announce_schemas, note
+from hookstream.stream.open import NOT_NOW, announce_schemas, note
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
 from hookstream.stream.writer import Writer
 from services.cli.environment import read
 from services.cli.topics_resize import resize
+
+DIFFERS = 3
+"""The exit status when something is not as wanted."""
 
 
 @click.group()
@@ -25,10 +30,21 @@ command.add_command(resize)
 @click.option("--delayed", default=4, help="partitions of retry and its tiers")
 @click.option("--replicas", default=3, help="copies of each; 1 on a single broker")
 def apply(partitions: int, delayed: int, replicas: int) -> None:
-    """Create what is missing, note the partitions in config, tell what differs."""
-    for line in apply_topics(read(KafkaSettings), partitions, delayed, replicas):
+    """Create what is missing, note the partitions in config, tell what differs.
+
+    Nothing that is there is changed, so no record is ever lost. Ends with 0 if all is as wanted, 3
+    if something differs (a line each), 1 if Kafka did not do it.
+    """
+    try:
+        differing = apply_topics(read(KafkaSettings), partitions, delayed, replicas)
+    except NOT_NOW as error:
+        raise click.ClickException(f"Kafka did not do it: {error}") from error
+    for line in differing:
         click.echo(f"differs: {line}")
     click.echo("The topics are there.")
+    if differing:
+        click.echo("What differs is left as it is: change it in Kafka, or what is wanted here.")
+        sys.exit(DIFFERS)
 
 
 def apply_topics(

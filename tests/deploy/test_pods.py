@@ -7,7 +7,10 @@ import pytest
 from hookstream.embedded.ports import HOST
 from hookstream.process.run import ProcessSettings
 from hookstream.process.settings import Environment
+from hookstream.stream.topics import EVENTS, RETRY, topics
+from services.cli.environment import WRONG_SETTINGS
 from services.cli.settings import known
+from services.cli.topics import DIFFERS
 from tests.deploy.rendered import (
     COMPONENT,
     JOBS,
@@ -22,6 +25,7 @@ from tests.deploy.rendered import (
     pod,
 )
 
+PARTITIONS = {topic.name: topic.partitions for topic in topics()}
 REPLICAS = {"small": 1, "production": 3}
 WORKLOADS = ("Deployment", "Job", "StatefulSet")
 
@@ -153,3 +157,20 @@ def test_images_are_named_with_a_version(overlay: str) -> None:
     for workload in workloads(overlay):
         _, _, tag = container(workload)["image"].rpartition(":")
         assert tag[0].isdigit(), container(workload)["image"]
+
+
+def test_what_differs_in_kafka_fails_its_job_at_once_and_kafka_away_is_tried_again(
+    overlay: str,
+) -> None:
+    job = ours(overlay)["topics"]["spec"]
+    (rule,) = job["podFailurePolicy"]["rules"]
+    assert rule["action"] == "FailJob"
+    assert rule["onExitCodes"]["values"] == [WRONG_SETTINGS, DIFFERS]
+    assert job["backoffLimit"] > 3
+    assert container(ours(overlay)["topics"])["args"] == [
+        "topics",
+        "apply",
+        f"--partitions={PARTITIONS[EVENTS]}",
+        f"--delayed={PARTITIONS[RETRY]}",
+        f"--replicas={REPLICAS[overlay]}",
+    ]

@@ -6,10 +6,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hookstream.stream.settings import KafkaSettings
+from hookstream.stream.topics import EVENTS
 from services.cli.main import COMMANDS, main
 from services.cli.settings import SERVICES, known
-from services.cli.topics import apply_topics
-from tests.fixtures.kafka import delete_topics
+from services.cli.topics import DIFFERS, apply_topics
+from tests.fixtures.kafka import delete_topics, produce, read_all
 
 Call = Callable[..., Result]
 
@@ -41,12 +42,27 @@ def test_all_settings_have_names_of_their_own() -> None:
     assert {"kafka", "postgres", "up", "ingest", "deliverer", "status", "console"} <= sections
 
 
-def test_topics_apply_may_be_repeated_and_tells_what_differs(call: Call) -> None:
+def test_topics_apply_may_be_repeated_and_tells_what_differs(
+    call: Call, kafka: KafkaSettings
+) -> None:
+    """By its exit status too; whatever differs stays as it is, and so do the records."""
+    (sent,) = produce(kafka, EVENTS, (b"key", b"kept"))
     again = call("topics", "apply", "--partitions", "4", "--replicas", "1")
     assert again.exit_code == 0, again.output
     assert "differs" not in again.output
-    other = call("topics", "apply", "--partitions", "8", "--replicas", "1")
-    assert "events: 4 partitions, wanted 8" in other.output
+    for partitions in ("2", "8"):
+        other = call("topics", "apply", "--partitions", partitions, "--replicas", "3")
+        assert other.exit_code == DIFFERS
+        assert f"events: 4 partitions, wanted {partitions}" in other.output
+        assert "events: 1 copies, wanted 3" in other.output
+        assert "events: min.insync.replicas=1, wanted 2" in other.output
+    assert [(r.offset, r.raw) for r in read_all(kafka, EVENTS)] == [(sent, b"kept")]
+
+
+def test_topics_apply_says_in_words_that_there_is_no_kafka(call: Call) -> None:
+    away = call("topics", "apply", HOOKSTREAM_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    assert away.exit_code == 1
+    assert "Kafka did not do it" in away.output
 
 
 def test_topics_are_made_noted_and_announced_where_there_are_none(kafka: KafkaSettings) -> None:

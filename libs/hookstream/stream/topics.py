@@ -1,6 +1,7 @@
 """Our topics: their names, shapes and keys (design: *The way of an event*)."""
 
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaException
@@ -86,10 +87,23 @@ def apply(kafka: KafkaSettings, wanted: list[Topic], replicas: int) -> list[str]
     present = [t for t in wanted if kafka.topic(t.name) in there]
     counts = {t.name: len(there[kafka.topic(t.name)].partitions) for t in present}
     return [
-        f"{kafka.topic(t.name)}: {counts[t.name]} partitions, wanted {t.partitions}"
-        for t in present
-        if counts[t.name] != t.partitions
-    ] + differing_configs(admin, kafka, present)
+        *(
+            f"{kafka.topic(t.name)}: {counts[t.name]} partitions, wanted {t.partitions}"
+            for t in present
+            if counts[t.name] != t.partitions
+        ),
+        *_differing_copies(there, {kafka.topic(t.name) for t in present}, replicas),
+        *differing_configs(admin, kafka, present, replicas),
+    ]
+
+
+def _differing_copies(there: Mapping[str, Any], names: set[str], wanted: int) -> list[str]:
+    """Topics of which a partition has fewer copies than it should; more do no harm."""
+    return [
+        f"{name}: {copies} copies, wanted {wanted}"
+        for name in sorted(names)
+        if (copies := min(len(p.replicas) for p in there[name].partitions.values())) < wanted
+    ]
 
 
 def _until_known(admin: AdminClient, names: set[str]) -> None:
@@ -102,13 +116,17 @@ def _until_known(admin: AdminClient, names: set[str]) -> None:
 
 
 def _new(kafka: KafkaSettings, topic: Topic, replicas: int) -> NewTopic:
-    durable = {"min.insync.replicas": "2"} if replicas >= 3 else {}
     return NewTopic(
         kafka.topic(topic.name),
         num_partitions=topic.partitions,
         replication_factor=replicas,
-        config=topic.config | durable,
+        config=_config(topic, replicas),
     )
+
+
+def _config(topic: Topic, replicas: int) -> dict[str, str]:
+    """Of a topic with so many copies."""
+    return topic.config | ({"min.insync.replicas": "2"} if replicas >= 3 else {})
 
 
 def _made(future: Any) -> None:
@@ -119,9 +137,11 @@ def _made(future: Any) -> None:
             raise
 
 
-def differing_configs(admin: AdminClient, kafka: KafkaSettings, have: list[Topic]) -> list[str]:
+def differing_configs(
+    admin: AdminClient, kafka: KafkaSettings, have: list[Topic], replicas: int = 1
+) -> list[str]:
     """A line for each setting of these topics that is not as this version makes it."""
-    wanted = {kafka.topic(t.name): t.config for t in have}
+    wanted = {kafka.topic(t.name): _config(t, replicas) for t in have}
     if not wanted:
         return []
     asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in wanted])
