@@ -5,12 +5,13 @@ import time
 from bench.counts import WrongCount, check
 from bench.kafka_load import Load
 from bench.payloads import LANES, Times
+from bench.retrying import released_late_ms
 from bench.row import Row, row_of, tail
 from bench.rows import some
 from bench.session import Session
 from bench.stage import PARTITIONS, Stage
 from bench.straight import Maker, configure
-from bench.topics import Ends, between, ends_of
+from bench.topics import Ends, ends_of
 from bench.watch import Sample, most_mb, stretch
 from hookstream.model.records import Webhook
 from hookstream.stream.topics import DELIVERIES, TIERS
@@ -123,10 +124,7 @@ def _live(
         load.waiting(made, webhooks, due_at_ms, LIVE_PER_S)
     after = stage.watch(ends.total, wanted)[-1]
     ends.close()
-    late = [
-        message.timestamp()[1] - int(dict(message.headers())["due"])
-        for message in between(kafka, DELIVERIES, start, ends_of(kafka, DELIVERIES))
-    ]
+    late = released_late_ms(kafka, start)
     if len(late) != count:
         raise WrongCount(f"{count} retries were due, {len(late)} came")
     found = tail(late)

@@ -1,6 +1,7 @@
 """Two tables against each other, in percent, with and without what the machine itself did. Pure."""
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 import msgspec
 
@@ -49,6 +50,38 @@ def alone(old: Sequence[Row], new: Sequence[Row]) -> list[str]:
                 found.append(f"{name}: not in the {which} table")
             elif row.failed:
                 found.append(f"{name}: failed in the {which} table: {row.failed}")
+    return found
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """One figure of a row that was measured in turn with another's: round by round, in percent."""
+
+    row: str
+    figure: str
+    changes: tuple[float, ...]
+
+    @property
+    def line(self) -> str:
+        """The median, what the rounds lie between, and how many of them say less."""
+        less = sum(change < 0 for change in self.changes)
+        span = f"{min(self.changes):+.1f}…{max(self.changes):+.1f}%"
+        return (
+            f"{self.row:20} {self.figure:18} {median(self.changes):>+7.1f}%   {span}   "
+            f"less in {less} of {len(self.changes)} rounds"
+        )
+
+
+def pairs(old: Sequence[Row], new: Sequence[Row]) -> list[Pair]:
+    """Round by round, for rows that ran in turn. What one round says, the machine may have said;
+    what nearly all say, it has not."""
+    before, found = {row.name: row for row in old}, []
+    for row in new:
+        was = before.get(row.name, Row(name=row.name))
+        for figure in (*_SPEEDS, *_DELAYS):
+            both = zip(was.each.get(figure, []), row.each.get(figure, []), strict=False)
+            changes = tuple(c for pair in both if (c := _change(*pair)) is not None)
+            if len(changes) > 1:
+                found.append(Pair(row.name, figure, changes))
     return found
 
 

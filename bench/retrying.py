@@ -16,7 +16,8 @@ from bench.watch import most_mb, stretch
 from hookstream.model.policy import Policy, Schedule
 from hookstream.model.records import Outcome, Webhook
 from hookstream.stream.codec import Codec
-from hookstream.stream.topics import OUTCOMES
+from hookstream.stream.settings import KafkaSettings
+from hookstream.stream.topics import DELIVERIES, OUTCOMES
 
 PER_S = 1_000.0
 DELAYS_MS = (3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000, 10_000)
@@ -33,12 +34,14 @@ def retry(session: Session) -> Row:
         webhooks = _failing_once(stage)
         stage.only("deliverer", "retry")
         _round(session, stage, webhooks, max(session.sizes.warm // 10, LANES))
-        start = ends_of(stage.system.kafka, OUTCOMES)
+        kafka = stage.system.kafka
+        start, released = ends_of(kafka, OUTCOMES), ends_of(kafka, DELIVERIES)
         first = stage.sample(0)
         record, times = _round(session, stage, webhooks, count)
         samples = [first, stage.sample(count)]
         check_times(record, dict.fromkeys(times, 1), 2)
         due = _due(stage, start, len(times))
+        on_time = tail(released_late_ms(kafka, released))
     done = stretch(samples)
     begin_ms, end_ms = together(times.values())
     late = late_ms(record, {event: ms for event, ms in due.items() if begin_ms <= ms < end_ms})
@@ -48,12 +51,24 @@ def retry(session: Session) -> Row:
     found = tail(late_ms(record, due))
     row.figures = {
         "retry_cpu_s_per_1000": done.cpu_s_per_1000("retry"),
+        "released_p50_ms": on_time.p50,
+        "released_p99_ms": on_time.p99,
+        "released_max_ms": on_time.most,
         "late_max_ms": found.most,
         "late_min_ms": found.least,
         "early": sum(ms < 0 for ms in late_ms(record, due)),
         "retry_rss_mb": most_mb(samples, "retry"),
     }
     return row
+
+
+def released_late_ms(kafka: KafkaSettings, start: dict[int, int]) -> list[int]:
+    """How late retries were on `deliveries` since then, by the broker's clock: retry's own part."""
+    return [
+        message.timestamp()[1] - int(headers["due"])
+        for message in between(kafka, DELIVERIES, start, ends_of(kafka, DELIVERIES))
+        if (headers := dict(message.headers()))["turn"] != b"1"
+    ]
 
 
 def _failing_once(stage: Stage) -> list[Webhook]:

@@ -15,7 +15,7 @@ class Row(msgspec.Struct, kw_only=True):
     """One line of the table; null where it has no such figure.
 
     `cpu`: CPU seconds of 1,000, by process. `figures`: what only this row has. Over several runs
-    each figure is the median of its runs, and `spread` has the least and the most.
+    each figure is the median of its runs, and `each` has the columns of all of them in turn.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Row(msgspec.Struct, kw_only=True):
     cpu: dict[str, float] = {}
     figures: dict[str, float | None] = {}
     runs: int = 1
-    spread: dict[str, tuple[float, float]] = {}
+    each: dict[str, list[float | None]] = {}
     failed: str | None = None
 
 
@@ -101,7 +101,7 @@ def merged(runs: Sequence[Row]) -> Row:
     for field in (*MAIN, "floor_events_per_s", "floor_cpu_s_per_1000"):
         if values := _there(getattr(run, field) for run in good):
             setattr(row, field, median(values))
-            row.spread[field] = min(values), max(values)
+            row.each[field] = [None if run.failed else getattr(run, field) for run in runs]
     row.n = sum(run.n for run in good if run.n is not None) or None
     row.cpu = {key: median(_there(run.cpu.get(key) for run in good)) for key in _keys(good, "cpu")}
     for key in _keys(good, "figures"):

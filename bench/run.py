@@ -109,7 +109,8 @@ def run(
             tell("\n".join(line for row in done[-1] for line in table.lines(row)))
     ours, theirs = [rows[0] for rows in done], [row for rows in done for row in rows[1:]]
     if theirs:
-        tell("\n".join(compared([_unmarked(row) for row in theirs], ours)))
+        before = [_unmarked(row) for row in theirs]
+        tell("\n".join([*compared(before, ours), *_paired(before, ours)]))
     return [*ours, *theirs]
 
 
@@ -117,6 +118,11 @@ def compared(old: Sequence[Row], new: Sequence[Row]) -> list[str]:
     """Two tables against each other, ready to print. Pure."""
     found = compare.lines(compare.differences(old, new))
     return ["", compare.HEAD, *found, *compare.alone(old, new)]
+
+
+def _paired(old: Sequence[Row], new: Sequence[Row]) -> list[str]:
+    found = [pair.line for pair in compare.pairs(old, new)]
+    return ["", "round by round:", *found] if found else []
 
 
 class Turns:

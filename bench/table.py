@@ -12,6 +12,7 @@ HEAD = (
     f"{'× floor':>7}"
 )
 _WIDE = 96
+_SPREAD = ("events_per_s", "cpu_s_per_1000", "p99_ms", "floor_ratio")
 
 
 class NotRows(Exception):
@@ -57,13 +58,13 @@ def _told(row: Row) -> list[str]:
     told = [f"{name} {_short(value)}" for name, value in row.figures.items()]
     if row.runs > 1:
         told.append(f"median of {row.runs}")
-        told += [f"{name} {_short(low)}…{_short(high)}" for name, (low, high) in _spread(row)]
+        told += [_spread(name, row.each[name]) for name in _SPREAD if name in row.each]
     return told
 
 
-def _spread(row: Row) -> list[tuple[str, tuple[float, float]]]:
-    shown = ("events_per_s", "cpu_s_per_1000", "p99_ms", "floor_ratio")
-    return [(name, row.spread[name]) for name in shown if name in row.spread]
+def _spread(name: str, values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{name} {_short(min(known))}…{_short(max(known))}"
 
 
 def _wrapped(parts: list[str]) -> list[str]:

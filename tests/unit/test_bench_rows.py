@@ -113,7 +113,8 @@ def test_several_runs_are_their_medians_and_what_they_lie_between() -> None:
     runs[0].figures, runs[1].figures = {"late": 3.0, "none": None}, {"late": 5.0}
     row = merged([*runs, Row(name="x", failed="WrongCount: …")])
     assert (row.runs, row.events_per_s, row.floor_ratio) == (3, 200, 0.5)
-    assert row.spread["events_per_s"] == (100, 400)
+    assert row.each["events_per_s"] == [100, 400, 200, None]
+    assert "events_per_s 100…400" in table.lines(row)[1]
     assert row.cpu == {"kafka": 5.0}
     assert row.figures == {"late": 4.0, "none": None}
 
@@ -136,7 +137,7 @@ def test_a_line_has_a_dash_for_what_a_row_has_not() -> None:
 
 
 def test_rows_come_back_from_their_file(tmp_path: Path) -> None:
-    rows = [Row(name="a", p50_ms=1.5, figures={"x": None}, spread={"p50_ms": (1.0, 2.0)})]
+    rows = [Row(name="a", p50_ms=1.5, figures={"x": None}, each={"p50_ms": [1.0, None]})]
     table.save(rows, tmp_path / "rows.json")
     assert table.load(tmp_path / "rows.json") == rows
 
@@ -175,6 +176,23 @@ def test_the_floor_next_to_a_row_goes_before_that_of_the_table() -> None:
     new = [NEW[0], Row(name="x", events_per_s=100.0, floor_events_per_s=100.0)]
     (_, _, found) = compare.differences(old, new)
     assert found.normalised == pytest.approx(100)
+
+
+def test_rounds_are_compared_each_with_its_own() -> None:
+    old = Row(name="x", each={"cpu_s_per_1000": [1.0, 2.0, None, 4.0]})
+    new = Row(name="x", each={"cpu_s_per_1000": [0.5, 1.0, 1.0, 5.0]})
+    (pair,) = compare.pairs([old, OLD[0]], [new, NEW[0]])
+    assert pair.changes == pytest.approx((-50, -50, 25))
+    assert pair.line.split()[2:] == [
+        "-50.0%",
+        "-50.0…+25.0%",
+        "less",
+        "in",
+        "2",
+        "of",
+        "3",
+        "rounds",
+    ]
 
 
 def test_comparing_by_command_fails_on_bad_input_alone(tmp_path: Path) -> None:
