@@ -16,6 +16,9 @@ from hookstream.stream.topics import CONFIG
 
 _BATCH = 500
 _FOLLOW_S = 0.05
+_AGAIN_S = 0.05
+_ASK_S = 1.0
+"""A broker that says nothing for so long is left: another leads config by then, or soon will."""
 
 
 class ConfigUnreachable(Exception):
@@ -52,7 +55,7 @@ class Table:
         self._consumer.assign([self._at])
         # A broker answers one connection in order: behind a waiting fetch, the question where the
         # end is would take up to half a second. So it is asked on a connection of its own.
-        self._asker = Consumer(config)
+        self._asker = Consumer(config | {"socket.timeout.ms": int(_ASK_S * 1000)})
 
     def on_change(self, listener: Callable[[str, Struct | None], None]) -> None:
         """Call `listener(key, record or None)` for each change, on the reading thread."""
@@ -93,12 +96,17 @@ class Table:
                 self._take(0)
 
     def _end(self, deadline: float) -> int:
+        """Asked again until the deadline, which is kept: a loop that waits here must turn."""
         while True:
+            left_s = min(_ASK_S, deadline - time.monotonic())
             try:
-                return int(self._asker.get_watermark_offsets(self._at, timeout=2)[1])
+                return int(
+                    self._asker.get_watermark_offsets(self._at, timeout=max(left_s, 0.01))[1]
+                )
             except KafkaException as error:
                 if time.monotonic() > deadline or self._closed.is_set():
                     raise ConfigUnreachable(f"no end of config: {error}") from error
+                self._closed.wait(_AGAIN_S)
 
     def _take(self, wait_s: float) -> None:
         messages: list[Any] = self._consumer.consume(_BATCH, wait_s)

@@ -1,0 +1,127 @@
+"""Compares what was accepted, what the receiver saw, and what Postgres says. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from tests.chaos.attribute import Attribution
+from tests.chaos.evidence import Attempted, Evidence, Key, Request
+
+SLACK_S = 1.0
+ROUNDED_MS = 20
+"""A request may come so much before or after what its attempt says: other clocks, rounding."""
+
+
+class Finding(NamedTuple):
+    """Something that must not be."""
+
+    kind: str
+    about: str
+
+
+class Repeat(NamedTuple):
+    """A request that was sent again later, and the fault it was in flight at."""
+
+    request: Request
+    cause: str
+
+
+class Checked(NamedTuple):
+    """Findings fail the run; repeats are explained."""
+
+    findings: list[Finding]
+    repeats: list[Repeat]
+
+
+def check(evidence: Evidence, slack_s: float = SLACK_S) -> Checked:
+    """All that is wrong, and every repeat with its cause."""
+    attribution = Attribution(evidence, slack_s)
+    findings = [*_lost(evidence), *_miscounted(evidence), *_fallen(evidence)]
+    repeats: list[Repeat] = []
+    requests, attempted = _by_key(evidence.requests), _by_key(evidence.attempted)
+    for key in sorted(requests.keys() | attempted.keys()):
+        matched = match(requests.get(key, ()), attempted.get(key, ()))
+        findings += [Finding("attempt_without_request", f"{a}") for a in matched.phantoms]
+        for request in matched.repeated:
+            cause = attribution.cause(request)
+            if cause is not None:
+                repeats.append(Repeat(request, cause))
+            else:
+                findings.append(_unexplained(evidence, request, len(attempted.get(key, ()))))
+    return Checked(findings, repeats)
+
+
+class Matched(NamedTuple):
+    """Requests of one delivery beside its attempts."""
+
+    repeated: list[Request]
+    """Those without an attempt, and those of a turn that has a later attempt too."""
+    phantoms: list[Attempted]
+    """Attempts with an answer that no request was seen for."""
+
+
+def match(requests: Sequence[Request], attempts: Sequence[Attempted]) -> Matched:
+    """Each attempt takes the first request that came within its time."""
+    left = sorted(requests, key=lambda r: r.at_ns)
+    last_of_turn = {a.turn: a for a in sorted(attempts, key=lambda a: a.started_ms)}
+    twins: list[Request] = []
+    phantoms: list[Attempted] = []
+    for attempt in sorted(attempts, key=lambda a: a.started_ms):
+        request = next((r for r in left if _fits(r, attempt)), None)
+        if request is not None:
+            left.remove(request)
+            if last_of_turn[attempt.turn] is not attempt:
+                twins.append(request)
+        elif attempt.status is not None:
+            phantoms.append(attempt)
+    return Matched([*left, *twins], phantoms)
+
+
+def _fits(request: Request, attempt: Attempted) -> bool:
+    at_ms = request.at_ns / 1e6
+    ended_ms = attempt.started_ms + attempt.duration_ms
+    in_time = attempt.started_ms - ROUNDED_MS <= at_ms <= ended_ms + ROUNDED_MS
+    return in_time and (attempt.status is None or attempt.status == request.status)
+
+
+def _lost(evidence: Evidence) -> Iterator[Finding]:
+    """Every promised delivery has ended as it must, and its receiver has taken it."""
+    taken = {r.key for r in evidence.requests if r.status is not None and r.status < 300}
+    for key, state in sorted(evidence.wanted.items()):
+        row = evidence.ended.get(key)
+        if row is None or row.state != state:
+            yield Finding("lost", f"{key}: {row.state if row else 'no row'}, not {state}")
+        elif state == "succeeded" and key not in taken:
+            yield Finding("lost", f"{key}: succeeded, and its receiver has not taken it")
+    for key in sorted(evidence.ended.keys() - evidence.wanted.keys()):
+        yield Finding("unknown_delivery", f"{key}")
+
+
+def _miscounted(evidence: Evidence) -> Iterator[Finding]:
+    rows = Counter(attempt.key for attempt in evidence.attempted)
+    for key, row in sorted(evidence.ended.items()):
+        if row.attempts != rows[key]:
+            yield Finding("miscounted", f"{key}: says {row.attempts}, has {rows[key]} attempts")
+    if evidence.dead:
+        yield Finding("dead", f"{evidence.dead} records are on the topic dead")
+
+
+def _fallen(evidence: Evidence) -> Iterator[Finding]:
+    for death in evidence.deaths:
+        if not death.planned:
+            yield Finding("fell", f"{death.by} ended by itself:\n{death.words}")
+
+
+def _unexplained(evidence: Evidence, request: Request, attempts: int) -> Finding:
+    """A request without an attempt that succeeded is missing in the log, else it was repeated."""
+    row = evidence.ended.get(request.key)
+    kind = "unexplained_repeat" if row and attempts else "missing_attempt"
+    others = [r for r in evidence.requests if r.key == request.key and r is not request]
+    return Finding(kind, f"{request}; others: {others}")
+
+
+def _by_key(some: Iterable[Request] | Iterable[Attempted]) -> dict[Key, list]:  # type: ignore[type-arg]
+    found: dict[Key, list] = defaultdict(list)  # type: ignore[type-arg]
+    for each in some:
+        found[each.key].append(each)
+    return found
