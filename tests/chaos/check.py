@@ -41,7 +41,8 @@ def check(evidence: Evidence, slack_s: float = SLACK_S) -> Checked:
     requests, attempted = _by_key(evidence.requests), _by_key(evidence.attempted)
     for key in sorted(requests.keys() | attempted.keys()):
         matched = match(requests.get(key, ()), attempted.get(key, ()))
-        findings += [Finding("attempt_without_request", f"{a}") for a in matched.phantoms]
+        seen = f"requests: {requests.get(key)}; attempts: {attempted.get(key)}"
+        findings += [Finding("attempt_without_request", seen) for _ in matched.phantoms]
         for request in matched.repeated:
             cause = attribution.cause(request)
             if cause is not None:
@@ -98,10 +99,13 @@ def _lost(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _miscounted(evidence: Evidence) -> Iterator[Finding]:
-    rows = Counter(attempt.key for attempt in evidence.attempted)
+    """A turn that was sent twice counts once, as in its delivery's schedule."""
+    rows = Counter(key for key, _ in {(each.key, each.turn) for each in evidence.attempted})
     for key, row in sorted(evidence.ended.items()):
         if row.attempts != rows[key]:
-            yield Finding("miscounted", f"{key}: says {row.attempts}, has {rows[key]} attempts")
+            yield Finding(
+                "miscounted", f"{key}: says {row.attempts}, has attempts of {rows[key]} turns"
+            )
     if evidence.dead:
         yield Finding("dead", f"{evidence.dead} records are on the topic dead")
 

@@ -38,6 +38,7 @@ class Receiver:
         self.got: list[Got] = []
         self.url = ""
         self._counts: Counter[Key] = Counter()
+        self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -47,8 +48,10 @@ class Receiver:
         return self
 
     def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
 
     def requests(self, by_source: dict[str, str]) -> list[Request]:
         """The record; `by_source`: which process an address belonged to."""
@@ -63,7 +66,17 @@ class Receiver:
 
     async def _listen(self) -> None:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
+        self._server = server
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def _close(self) -> None:
+        """Connections are cut: nobody is left to answer."""
+        if self._server:
+            self._server.close()
+        serving = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         source = writer.get_extra_info("peername")[0]
@@ -75,7 +88,7 @@ class Receiver:
                 path = head.split(" ", 2)[1]
                 got = Got((path[1:], headers["webhook-id"]), source)
                 await self._answer(got, reader, writer)
-        except (asyncio.IncompleteReadError, OSError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
             writer.close()
 
     async def _answer(

@@ -1,9 +1,10 @@
 """Runs one service for a run of faults: `python -m tests.chaos.service NAME FOLDER`.
 
 A file `die-at` in the folder names a step of a turn: a deliverer that takes that step next kills
-itself there, as `kill -9` would.
+itself there, as `kill -9` would. SIGUSR1 has any service write where each of its threads is.
 """
 
+import faulthandler
 import functools
 import importlib
 import os
@@ -31,6 +32,7 @@ def dying_by(file: Path) -> Callable[[str], None]:
 def main() -> None:
     """Start the service named on the command line."""
     name, folder = sys.argv[1:3]
+    faulthandler.register(signal.SIGUSR1)
     start = importlib.import_module(f"services.{name}.main").main
     if name == "deliverer":
         start = functools.partial(start, reached=dying_by(Path(folder) / DIE_AT))

@@ -21,5 +21,4 @@ def member(kafka: KafkaSettings, group: str) -> ClientConfig:
         "queued.min.messages": 10_000,
         "fetch.queue.backoff.ms": 10,
         "queued.max.messages.kbytes": 16 * 1024,
-        "socket.timeout.ms": 10_000,
     }

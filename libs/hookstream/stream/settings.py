@@ -4,6 +4,13 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+SILENT_MS = 6_000
+"""A broker that does not answer for so long is left for another. One whose machine stands still
+keeps its connections: at librdkafka's minute nothing moved until it was back."""
+CONNECTS_MS = 2_000
+"""It takes new connections, too, and says nothing: tried again so often till another leads."""
+REFRESH_MS = 5_000
+"""How often clients ask who leads what; one small answer."""
 ClientConfig = dict[str, str | int | float | bool]
 
 
@@ -51,6 +58,9 @@ class KafkaSettings(BaseModel):
             "reconnect.backoff.max.ms": 1_000,
             "socket.keepalive.enable": True,
             "socket.nagle.disable": True,
+            "socket.timeout.ms": SILENT_MS,
+            "socket.connection.setup.timeout.ms": CONNECTS_MS,
+            "topic.metadata.refresh.interval.ms": REFRESH_MS,
         }
         password = self.sasl_password.get_secret_value() if self.sasl_password else None
         optional = {
