@@ -1,10 +1,22 @@
-"""Who may send now: the decision before every request. Pure; `lanes.py` keeps what it looks at."""
+"""Who may send now: the decision before every request. Pure; `lanes.py` keeps what it looks at.
+
+`fate` comes first, and once: what becomes of a delivery whatever its lane is like. Then `admit`: Go
+if its webhook has a request free (by its limit, its lane's rate, a slot of its rank), Wait while
+that is likely within a second and there is room in memory, else Defer. Whatever happens:
+
+- A deferral with an estimate books its time, so that each comes back to a slot of its own. One
+  without takes as long again as the delivery was put off already, beyond 15 s a quarter of that; so
+  does, by a quarter, one for a delivery that came back to its time in vain. What is put off for `t`
+  seconds in all is put off some log t times, never t times.
+- Nothing is put off beyond the moment at which it has failed (`give_up_at`, a schedule's window).
+"""
 
 import hashlib
 
 from msgspec import Struct
 
 from hookstream.model.records import TRIALS, Delivery, Webhook
+from hookstream.model.schedule import last_moment_ms
 from hookstream.model.shards import ceiling_of, lane_of
 from services.deliverer.health import COOL_DOWN_MS, START, Health
 
@@ -14,6 +26,8 @@ WAIT_BYTES = 4_194_304
 """What one webhook's wait list may hold, beside one delivery of any size."""
 UNKNOWN_MS = 250
 """How long a webhook's first burst is put off while its first answers are out."""
+AS_LONG_AGAIN_MS = 15_000
+"""Up to here, to look again sooner would cost more than it is likely to gain."""
 BOOKED = frozenset({"rate", "busy"})
 """Reasons of a deferral whose time was booked: back at that time, it need not book again."""
 
@@ -59,14 +73,14 @@ class View(Struct, frozen=True, gc=False):
 
     in_flight: int = 0
     """Requests of its webhook."""
-    slow: int = 0
-    """Those of them open for more than a second."""
+    silent: int = 0
+    """Those of them open for so long that it is a suspect."""
     waiting: int = 0
     """Deliveries of its webhook ahead of it in memory."""
     kept: bool = False
     """Whether it waits in memory already: it has its place there."""
     has_room: bool = True
-    """Whether lane and webhook may keep it in memory, in bytes and in a second's worth of rate."""
+    """Whether lane, webhook and process may keep it in memory."""
     next_free_ms: float = 0
     """When the lane's rate has room for a request."""
     horizon_ms: float = 0
@@ -74,27 +88,8 @@ class View(Struct, frozen=True, gc=False):
     pace_ms: float | None = None
     """How long the lane takes a request, on average; None: no estimate."""
     process_full: bool = False
-    suspects_full: bool = False
-
-
-def admit(webhook: Webhook, delivery: Delivery, health: Health, view: View, now_ms: int) -> Plan:
-    """The plan for one delivery that is due, and whose delivery has not expired."""
-    decided = fate(webhook, delivery)
-    if decided is not None:
-        return decided
-    exact = webhook.policy.exact or delivery.kind in TRIALS  # a person waits for a trial's answer
-    if health.not_before_ms > now_ms and not exact:
-        return Defer(_spread(delivery, health.not_before_ms, now_ms), "cooling_down")
-    if view.process_full:
-        return Wait()
-    ceiling = ceiling_of(webhook)
-    allowed = min(max(health.limit, START if exact else 1), ceiling)
-    if view.waiting == 0 and view.in_flight < allowed and _is_its_turn(health, view, now_ms):
-        return Go()
-    # A limit that was never cut is still growing: its wait list is as long as it may become, so
-    # that the first burst for a webhook goes out at once, answer by answer.
-    room = 4 * (allowed if health.is_cut else max(allowed, ceiling))
-    return _later(delivery, health, view, allowed, room, now_ms)
+    has_slot: bool = True
+    """Whether the process has a slot left for a webhook of its rank."""
 
 
 def fate(webhook: Webhook, delivery: Delivery) -> Plan | None:
@@ -109,42 +104,86 @@ def fate(webhook: Webhook, delivery: Delivery) -> Plan | None:
     return None
 
 
-def _is_its_turn(health: Health, view: View, now_ms: int) -> bool:
-    suspect = health.suspect or view.slow > 0
-    return view.next_free_ms <= now_ms and not (suspect and view.suspects_full)
+def may_open(
+    webhook: Webhook, delivery: Delivery, health: Health, in_flight: int, now_ms: int
+) -> bool:
+    """Whether its webhook's own health allows a request more than `in_flight`."""
+    if health.not_before_ms > now_ms and not _is_exact(webhook, delivery):
+        return False
+    return in_flight < _most_open(webhook, delivery, health)
 
 
-def _later(
-    delivery: Delivery, health: Health, view: View, allowed: int, room: int, now_ms: int
-) -> Plan:
-    hopeless = health.limit == 0 or view.slow >= allowed
-    due_back = delivery.deferred_since_ms is not None and delivery.reason in BOOKED
-    placed = view.kept or delivery.kind in TRIALS  # a trial does not queue behind a backlog
-    early = placed or due_back or view.horizon_ms <= now_ms + WAIT_MS
-    has_room = placed or (view.has_room and view.waiting < room)
-    soon = view.next_free_ms <= now_ms + WAIT_MS
-    if not hopeless and early and soon and has_room:
+def admit(webhook: Webhook, delivery: Delivery, health: Health, view: View, now_ms: int) -> Plan:
+    """The plan for one delivery that is due, has not expired, and whose fate is open."""
+    at_once = view.waiting == 0 and view.has_slot and view.next_free_ms <= now_ms
+    if at_once and may_open(webhook, delivery, health, view.in_flight, now_ms):
+        return Go()
+    if health.not_before_ms > now_ms and not _is_exact(webhook, delivery):
+        return _unbooked(webhook, delivery, health.not_before_ms, "cooling_down", now_ms)
+    if view.process_full or _may_wait(webhook, delivery, health, view, now_ms):
         return Wait()
-    suspect = health.suspect or view.slow > 0
-    if suspect:
-        wait = max(COOL_DOWN_MS, health.cool_down_ms)
-        return Defer(_spread(delivery, now_ms + wait, now_ms), "not_answering")
+    return put_off(webhook, delivery, health, view, now_ms)
+
+
+def put_off(webhook: Webhook, delivery: Delivery, health: Health, view: View, now_ms: int) -> Defer:
+    """Till when a delivery goes back to Kafka that its lane cannot take within a second."""
+    if health.suspect or view.silent:
+        until_ms = now_ms + max(COOL_DOWN_MS, health.cool_down_ms)
+        return _unbooked(webhook, delivery, until_ms, "not_answering", now_ms)
     if view.pace_ms is None:
-        return Defer(_spread(delivery, now_ms + UNKNOWN_MS, now_ms), "busy")
+        return _unbooked(webhook, delivery, now_ms + UNKNOWN_MS, "busy", now_ms)
     start = max(view.horizon_ms, view.next_free_ms, now_ms + view.waiting * view.pace_ms)
     booked_ms = start + view.pace_ms
+    if _is_due_back(delivery):
+        booked_ms = max(booked_ms, now_ms + _put_off_ms(delivery, now_ms) / 4)
     why = "rate" if view.next_free_ms > now_ms else "busy"
+    last_ms = last_moment_ms(webhook.policy.schedule, delivery)
+    if booked_ms > last_ms:
+        return Defer(max(last_ms, now_ms) + 1, why)
     return Defer(int(booked_ms) + 1, why, booked_ms)
 
 
-def _spread(delivery: Delivery, until_ms: int, now_ms: int) -> int:
-    """`until` or a quarter of the time already put off, and a little later for each by its hash.
+def _is_exact(webhook: Webhook, delivery: Delivery) -> bool:
+    """Whether it goes by its own time, not by a cool-down: a person waits for a trial's answer."""
+    return webhook.policy.exact or delivery.kind in TRIALS
 
-    The quarter keeps the number of deferrals logarithmic; the hash keeps all that wait for one
-    moment from coming back in it together.
-    """
-    put_off = now_ms - delivery.deferred_since_ms if delivery.deferred_since_ms else 0
-    wait = max(until_ms - now_ms, put_off // 4)
+
+def _most_open(webhook: Webhook, delivery: Delivery, health: Health) -> int:
+    limit = health.limit
+    if limit < START:
+        limit = START if _is_exact(webhook, delivery) else 1  # one probe, or the last one left
+    return min(limit, ceiling_of(webhook))
+
+
+def _may_wait(
+    webhook: Webhook, delivery: Delivery, health: Health, view: View, now_ms: int
+) -> bool:
+    most = _most_open(webhook, delivery, health)
+    if health.limit == 0 or view.silent >= most or view.next_free_ms > now_ms + WAIT_MS:
+        return False
+    if view.kept or delivery.kind in TRIALS:  # a trial does not queue behind a backlog
+        return True
+    # A limit that was never cut is still growing: its wait list is as long as it may become, so
+    # that the first burst for a webhook goes out at once, answer by answer.
+    room = 4 * (most if health.is_cut else max(most, ceiling_of(webhook)))
+    early = _is_due_back(delivery) or view.horizon_ms <= now_ms + WAIT_MS
+    return early and view.has_room and view.waiting < room
+
+
+def _is_due_back(delivery: Delivery) -> bool:
+    return delivery.deferred_since_ms is not None and delivery.reason in BOOKED
+
+
+def _put_off_ms(delivery: Delivery, now_ms: int) -> int:
+    return now_ms - delivery.deferred_since_ms if delivery.deferred_since_ms else 0
+
+
+def _unbooked(webhook: Webhook, delivery: Delivery, until_ms: int, why: str, now_ms: int) -> Defer:
+    """`until`, or as long again as it was put off already, beyond 15 s a quarter of that; and a
+    little later for each by its hash, so that those who wait for one moment come back apart."""
+    already = _put_off_ms(delivery, now_ms)
+    wait = max(until_ms - now_ms, min(already, AS_LONG_AGAIN_MS), already // 4)
     seed = f"{delivery.id} {delivery.turn}".encode()
     share = int.from_bytes(hashlib.blake2b(seed, digest_size=2).digest()) / 65_536
-    return now_ms + wait + int(wait * share / 4)
+    last_ms = max(last_moment_ms(webhook.policy.schedule, delivery), now_ms)
+    return Defer(min(now_ms + wait + int(wait * share / 4), last_ms + 1), why)

@@ -23,18 +23,18 @@ from services.deliverer.ending import Ending, after_answer, timing, without_requ
 from services.deliverer.faults import OutOfSockets
 from services.deliverer.halt import Halt
 from services.deliverer.judge import judge
-from services.deliverer.lanes import Decided, Lanes
+from services.deliverer.lanes import TICK_MS, Decided, Lanes
 from services.deliverer.passage import Passage
 from services.deliverer.request_of import RequestOf, Unsendable
 from services.deliverer.send import Sender
 from services.deliverer.settle import Settler
 from services.deliverer.webhooks import Webhooks
 
-MOST_OPEN = 3_000
-"""Turns begun and not settled, waiting ones included."""
+MOST_SETTLING = 500
+"""Turns over and not settled, beside all that may be open or wait."""
 MOST_AHEAD = 1_000
 """Records read and not yet looked at: more would keep the asyncio thread from its sockets."""
-_TICK_S = 0.1
+_TICK_S = TICK_MS / 1000
 _CLOSE_S = 2.0
 _OUT_OF_SOCKETS_S = 0.5
 logger = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class Deliverer(Handler):
         is_misplaced: Callable[[bytes, int], bool] = lambda *_: False,
     ) -> None:
         self._lanes = lanes
+        self._most_open = lanes.most + MOST_SETTLING
         self._sender = sender
         self._webhooks = webhooks
         self._request_of = request_of
@@ -112,7 +113,7 @@ class Deliverer(Handler):
 
     def full(self) -> bool:
         ahead = self._handed - self._taken
-        crowded = self._lanes.is_full or ahead >= MOST_AHEAD or self._open >= MOST_OPEN
+        crowded = self._lanes.is_full or ahead >= MOST_AHEAD or self._open >= self._most_open
         return crowded or self._halt.stopped
 
     def revoked(self, going: Sequence[Assignment], within_s: float) -> None:

@@ -3,7 +3,9 @@
 from collections import OrderedDict, deque
 
 from hookstream.model.records import Delivery, Webhook
-from services.deliverer.health import Health
+from services.deliverer.answer import Answer
+from services.deliverer.health import START, Health, learn, rested
+from services.deliverer.shares import UNPROVEN, rank_of
 
 KEPT_BELOW_RATE = 0.98
 """The share of a rate that is used: receivers' clocks are not ours (M2)."""
@@ -14,6 +16,10 @@ WAIT_LIST_S = 0.9
 """So much of its rate may wait in memory: nobody does for longer than a second."""
 TAKEN_OVER_MS = 1_000
 """A lane just taken over waits: the owner before may still have sent within its rate."""
+UNUSED_MS = 1_000
+"""A limit of which less than half was used for this long is halved."""
+KNOWN_MS = 60_000
+"""A webhook without deliveries for this long is unproven again."""
 
 
 class Turn:
@@ -24,8 +30,9 @@ class Turn:
         "context",
         "delivery",
         "endpoint",
+        "is_late",
         "is_open",
-        "is_slow",
+        "is_silent",
         "is_waiting",
         "since_ms",
         "size",
@@ -50,7 +57,10 @@ class Turn:
         self.at_ms = 0
         """When it was sent, or began to wait."""
         self.is_open = False
-        self.is_slow = False
+        self.is_late = False
+        """Open for longer than a fast webhook's may be."""
+        self.is_silent = False
+        """Open for so long that its webhook is a suspect."""
         self.is_waiting = False
 
 
@@ -124,14 +134,17 @@ class Endpoint:
     """One webhook."""
 
     __slots__ = (
-        "_mean_ms",
         "health",
         "horizon_ms",
         "id",
         "in_flight",
-        "is_suspect",
         "lane",
-        "slow",
+        "late",
+        "mean_ms",
+        "needed_ms",
+        "rank",
+        "ring",
+        "silent",
         "used_ms",
         "waiting",
         "waiting_bytes",
@@ -141,27 +154,53 @@ class Endpoint:
         self.id = id_
         self.lane = lane
         self.health = Health()
+        self.rank = UNPROVEN
         self.in_flight = 0
-        self.slow = 0
-        self.is_suspect = False
+        self.late = 0
+        self.silent = 0
         self.waiting: deque[Turn] = deque()
         self.waiting_bytes = 0
+        self.ring: OrderedDict[str, Endpoint] | None = None
+        """Where it waits for a slot."""
         self.horizon_ms: float = 0.0
         self.used_ms = 0
-        self._mean_ms: float | None = None
+        self.needed_ms = 0
+        """When at least half of its limit was last in use."""
+        self.mean_ms: float | None = None
+        """What its answers take; None: not known."""
 
-    def took(self, duration_ms: int) -> None:
-        """One more answer, for the mean that a wait is estimated by."""
-        mean = self._mean_ms
-        self._mean_ms = duration_ms if mean is None else mean + (duration_ms - mean) / 8
+    def learn(self, answer: Answer, ceiling: int, now_ms: int) -> None:
+        """Take an answer to one of its requests, which is still counted as in flight."""
+        limit = self.health.limit
+        is_used = self.in_flight >= min(limit, ceiling) or bool(self.waiting)
+        self.health = learn(self.health, answer, ceiling, now_ms, is_used)
+        if answer.status is not None:
+            took, mean = answer.duration_ms, self.mean_ms
+            self.mean_ms = took if mean is None else mean + (took - mean) / 8
+        if is_used or 2 * self.in_flight >= limit:
+            self.needed_ms = now_ms
+        elif now_ms - self.needed_ms >= UNUSED_MS:
+            self.health, self.needed_ms = rested(self.health), now_ms
 
-    def pace_ms(self, ceiling: int) -> float | None:
+    def use(self, now_ms: int) -> None:
+        """A delivery for it came. After a minute without, what was good is known no more."""
+        if now_ms - self.used_ms >= KNOWN_MS and not self.in_flight:
+            self.mean_ms = None
+            if self.health.limit > START:
+                self.health = Health(not_before_ms=self.health.not_before_ms)
+            self.rank = rank_of(self.health, None, 0, 0)
+        self.used_ms = now_ms
+
+    def pace_ms(self, ceiling: int, has_slot: bool) -> float | None:
         """Milliseconds a request in the long run: by rate, or by mean answer and limit.
 
-        A limit that was never cut is still growing: its ceiling is the better estimate.
+        A limit that was never cut is still growing: its ceiling is the better estimate; where the
+        slots of its rank are used up, what it has of them.
         """
         limit = self.health.limit if self.health.is_cut else ceiling
-        own = None if self._mean_ms is None else self._mean_ms / max(1, limit)
+        if not has_slot:
+            limit = min(limit, self.in_flight)
+        own = None if self.mean_ms is None else self.mean_ms / max(1, limit)
         if self.lane.interval_ms:
             return max(self.lane.interval_ms, own or 0.0)
         return own

@@ -38,16 +38,20 @@ class Health(Struct, frozen=True, gc=False):
         return self.limit == 0
 
 
-def learn(health: Health, answer: Answer, ceiling: int, now_ms: int) -> Health:
+def learn(
+    health: Health, answer: Answer, ceiling: int, now_ms: int, is_used: bool = True
+) -> Health:
     """Health after an answer. Doubles on success; halves on timeout, lost connection, 429, 503.
 
-    Any other status shows that it is alive, and lifts the limit to its start, no further.
+    Any other status shows that it is alive, and lifts the limit to its start, no further; so does
+    a success while the limit was not used to the full (`is_used`): it says nothing of more.
     """
     if answer.error in _NOT_ITS_FAULT:
         return health
     if answer.error is None and answer.status not in _OVERLOADED:
         good = answer.status is not None and 200 <= answer.status < 300
-        return _better(health, ceiling if good else min(START, ceiling))
+        highest = max(START, ceiling)
+        return _better(health, highest if good and is_used else START, highest)
     worse = _worse(health, answer, now_ms)
     if answer.retry_after is None:
         return worse
@@ -55,12 +59,21 @@ def learn(health: Health, answer: Answer, ceiling: int, now_ms: int) -> Health:
     return replace(worse, not_before_ms=max(worse.not_before_ms, now_ms + asked))
 
 
-def _better(health: Health, ceiling: int) -> Health:
-    limit = max(health.limit, min(max(1, health.limit * 2), ceiling))
+def rested(health: Health) -> Health:
+    """Health after a while in which less than half of the limit was used: what a webhook took when
+    it was busy says little of now. Answer by answer it grows again."""
+    if health.limit < START or (health.limit == START and not health.is_cut):
+        return health
+    return replace(health, limit=max(START, health.limit // 2), is_cut=False)
+
+
+def _better(health: Health, most: int, ceiling: int) -> Health:
+    limit = max(health.limit, min(max(1, health.limit * 2), most))
+    is_cut = health.is_cut and limit < ceiling
     if limit == health.limit:
-        return replace(health, is_cut=False) if health.is_cut and limit >= ceiling else health
+        return health if is_cut == health.is_cut else replace(health, is_cut=is_cut)
     not_before_ms = health.not_before_ms if health.limit else 0
-    return Health(limit=limit, not_before_ms=not_before_ms, is_cut=health.is_cut)
+    return Health(limit=limit, not_before_ms=not_before_ms, is_cut=is_cut)
 
 
 def _worse(health: Health, answer: Answer, now_ms: int) -> Health:

@@ -4,46 +4,73 @@ Driven from one thread: no clock, no I/O, no tasks. Every method takes the time 
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from heapq import heappop, heappush
 
 from hookstream.model.records import Delivery, Webhook
 from hookstream.model.shards import ceiling_of, rate_of
-from services.deliverer.admit import WAIT_BYTES, WAIT_MS, Defer, Go, Plan, View, Wait, admit, fate
+from services.deliverer.admit import (
+    WAIT_BYTES,
+    WAIT_MS,
+    Defer,
+    Go,
+    Plan,
+    View,
+    Wait,
+    admit,
+    fate,
+    may_open,
+    put_off,
+)
 from services.deliverer.answer import Answer
 from services.deliverer.endpoint import Endpoint, Lane, Turn
-from services.deliverer.health import Health, learn
+from services.deliverer.health import START, Health
+from services.deliverer.shares import FAST, FAST_MS, SUSPECT, Shares, rank_of
 
+TICK_MS = 100
+"""How often `tick` is to be called."""
 SILENT_MS = 1_000
-"""A request open for longer makes its webhook a suspect."""
+"""A request open for longer makes its webhook a suspect, unless its answers take half as long."""
+PATIENCE = 8
+"""So many times as long as this process itself is behind its clock, requests may be late: they
+wait for it several times before they are over."""
+ALWAYS = 4
+"""So many of a fast webhook may wait whatever else does; where that is too much, reading pauses."""
 IDLE_MS = 900_000
 """A webhook without deliveries for this long is forgotten."""
 
 Decided = list[tuple[Turn, Plan]]
+_Ring = OrderedDict[str, Endpoint]
+_GO = Go()
 
 
 class Lanes:
-    """Admits turns within each lane's limits, and suspects within an eighth of the slots.
+    """Admits turns within each lane's limits, and each rank within its share of the slots.
 
     `submit` answers at once. A turn told to Wait comes back later from `finished` or `tick`, with
     its plan: Go, or what became of it meanwhile. A turn that may Go counts as in flight until
     `finished`.
+
+    As many may wait in memory as there are slots, half of them only for fast webhooks without a
+    rate; and none, nor a lane with a rate, has more there than it leaves free.
     """
 
     def __init__(self, slots: int, max_waiting_bytes: int, max_known: int = 200_000) -> None:
         self._slots = slots
-        self._share = max(1, slots // 8)
         self._max_waiting_bytes = max_waiting_bytes
         self._max_known = max_known
         self._known: OrderedDict[str, Endpoint] = OrderedDict()
         self._lanes: dict[str, Lane] = {}
         self._young: deque[Turn] = deque()
+        self._late: deque[Turn] = deque()
         self._entered: deque[Turn] = deque()
         self._wakes: list[tuple[float, str]] = []
-        self._starved: OrderedDict[str, Endpoint] = OrderedDict()
-        self._suspects: OrderedDict[str, Endpoint] = OrderedDict()
+        self._rings: list[_Ring] = [OrderedDict() for _ in range(FAST + 1)]
+        """Who waits for a slot, by rank."""
         self._left: deque[Lane] = deque()
-        self.in_flight = 0
-        self.suspects_in_flight = 0
+        self._ticked_ms = 0
+        self._behind_ms = 0
+        self.shares = Shares(slots)
         self.waiting = 0
         self.waiting_bytes = 0
         self.circuits_open = 0
@@ -54,16 +81,25 @@ class Lanes:
         return self._slots
 
     @property
+    def in_flight(self) -> int:
+        """Requests open."""
+        return self.shares.in_flight
+
+    @property
     def is_full(self) -> bool:
         """Whether reading should pause: no slot is free, or too much waits in memory."""
         return self.in_flight >= self._slots or self.waiting_bytes >= self._max_waiting_bytes
+
+    @property
+    def most(self) -> int:
+        """How many turns may be open or wait."""
+        return 2 * self._slots
 
     def __len__(self) -> int:
         return len(self._known)
 
     def submit(self, turn: Turn, now_ms: int) -> Plan:
         """The plan for a turn that is due."""
-        self._notice_silence(now_ms)
         decided = fate(turn.webhook, turn.delivery)
         if decided is not None:
             return decided
@@ -80,24 +116,21 @@ class Lanes:
         endpoint = turn.endpoint
         if endpoint is None or not turn.is_open:
             raise ValueError("the turn is not in flight")
-        self._end(endpoint, turn)
         if answer is not None:
-            before = endpoint.health
-            endpoint.health = learn(before, answer, ceiling_of(turn.webhook), now_ms)
-            if endpoint.health is not before and self._known.get(endpoint.id) is endpoint:
-                self.circuits_open += endpoint.health.is_open - before.is_open
-            if answer.status is not None:
-                endpoint.took(answer.duration_ms)
-        self._notice_silence(now_ms)
+            was_open = endpoint.health.is_open
+            endpoint.learn(answer, ceiling_of(turn.webhook), now_ms)
+            if self._known.get(endpoint.id) is endpoint:
+                self.circuits_open += endpoint.health.is_open - was_open
+        self._end(endpoint, turn)
         self._weigh(endpoint)
-        decided = self._pump(endpoint, now_ms)
-        decided += self._pump_ring(self._starved, now_ms)
-        if self.suspects_in_flight < self._share:
-            decided += self._pump_ring(self._suspects, now_ms)
+        decided = self._pump(endpoint, now_ms) if endpoint.waiting else []
+        for rank in range(FAST, SUSPECT - 1, -1):
+            if self._rings[rank]:
+                decided += self._pump_ring(rank, now_ms)
         return decided
 
     def tick(self, now_ms: int) -> Decided:
-        """What time alone decides; to be called every 250 ms and at `next_wake_ms`."""
+        """What time alone decides; to be called every `TICK_MS` and at `next_wake_ms`."""
         self._notice_silence(now_ms)
         decided: Decided = []
         while self._wakes and self._wakes[0][0] <= now_ms:
@@ -135,52 +168,64 @@ class Lanes:
     # -- one turn ----------------------------------------------------------------------------
 
     def _admit(self, endpoint: Endpoint, turn: Turn, ahead: int, now_ms: int) -> Plan:
-        plan = admit(
-            turn.webhook, turn.delivery, endpoint.health, self._view(endpoint, ahead, turn), now_ms
-        )
+        webhook, delivery, health = turn.webhook, turn.delivery, endpoint.health
+        in_flight = endpoint.in_flight
+        has_slot = self.shares.has_slot(endpoint.rank, in_flight)
+        at_once = not ahead and has_slot and endpoint.lane.next_free_ms <= now_ms
+        if at_once and may_open(webhook, delivery, health, in_flight, now_ms):
+            return _GO  # as `admit` would say, without a view of all the rest
+        view = self._view(endpoint, ahead, turn, has_slot)
+        return self._booked(endpoint, admit(webhook, delivery, health, view, now_ms), now_ms)
+
+    def _booked(self, endpoint: Endpoint, plan: Plan, now_ms: int) -> Plan:
         if type(plan) is Defer and plan.booked_ms is not None:
             endpoint.lane.book(endpoint, plan.booked_ms, now_ms)
         return plan
 
-    def _view(self, endpoint: Endpoint, ahead: int, turn: Turn) -> View:
+    def _view(self, endpoint: Endpoint, ahead: int, turn: Turn, has_slot: bool) -> View:
         lane = endpoint.lane
-        share_used = self.suspects_in_flight >= self._share
-        others = self._suspects and (len(self._suspects) > 1 or endpoint.id not in self._suspects)
         return View(
             in_flight=endpoint.in_flight,
-            slow=endpoint.slow,
+            silent=endpoint.silent,
             waiting=ahead,
             kept=turn.is_waiting,
-            has_room=not endpoint.waiting
-            or (
-                endpoint.waiting_bytes + turn.size <= WAIT_BYTES
-                and lane.count < lane.room
-                and 2 * self.waiting_bytes < self._max_waiting_bytes
-            ),
+            has_room=self._has_room(endpoint, turn.size),
             next_free_ms=lane.next_free_ms,
             horizon_ms=max(lane.booked_ms, endpoint.horizon_ms),
-            pace_ms=endpoint.pace_ms(ceiling_of(turn.webhook)),
+            pace_ms=endpoint.pace_ms(ceiling_of(turn.webhook), has_slot),
             process_full=self.in_flight >= self._slots,
-            suspects_full=share_used or bool(others and endpoint.in_flight),
+            has_slot=has_slot,
+        )
+
+    def _has_room(self, endpoint: Endpoint, size: int) -> bool:
+        lane = endpoint.lane
+        if endpoint.rank == FAST and not lane.interval_ms:
+            if len(endpoint.waiting) < ALWAYS:
+                return True
+            most, most_bytes = self._slots, self._max_waiting_bytes // 2
+        else:
+            most, most_bytes = max(1, self._slots // 2), self._max_waiting_bytes // 4
+        own = max(len(endpoint.waiting), lane.count if lane.interval_ms else 0)
+        return (
+            own < min(most - self.waiting, lane.room)
+            and self.waiting_bytes < most_bytes
+            and (endpoint.waiting_bytes + size <= WAIT_BYTES or not endpoint.waiting)
         )
 
     def _start(self, endpoint: Endpoint, turn: Turn, now_ms: int) -> None:
         turn.endpoint, turn.is_open, turn.at_ms = endpoint, True, now_ms
-        self.in_flight += 1
         endpoint.in_flight += 1
-        if endpoint.is_suspect:
-            self.suspects_in_flight += 1
+        self.shares.opened(endpoint.rank)
         endpoint.lane.took_one(now_ms)
         self._young.append(turn)
 
     def _end(self, endpoint: Endpoint, turn: Turn) -> None:
         turn.is_open = False
-        self.in_flight -= 1
         endpoint.in_flight -= 1
-        if endpoint.is_suspect:
-            self.suspects_in_flight -= 1
-        if turn.is_slow:
-            endpoint.slow -= 1
+        self.shares.opened(endpoint.rank, -1)
+        if turn.is_late:
+            endpoint.late -= 1
+            endpoint.silent -= turn.is_silent
 
     def _keep(self, endpoint: Endpoint, turn: Turn, now_ms: int) -> None:
         turn.endpoint, turn.is_waiting, turn.at_ms = endpoint, True, now_ms
@@ -201,15 +246,14 @@ class Lanes:
         self.waiting_bytes -= turn.size
         if not endpoint.waiting:
             endpoint.lane.waiting.pop(endpoint.id, None)
-            self._starved.pop(endpoint.id, None)
-            self._suspects.pop(endpoint.id, None)
+            self._unring(endpoint)
 
     # -- who is next -------------------------------------------------------------------------
 
     def _pump(self, endpoint: Endpoint, now_ms: int) -> Decided:
         """Decide the webhook's waiting turns, first come first served, till one must go on."""
         decided: Decided = []
-        while endpoint.waiting:
+        while endpoint.waiting and not self._is_busy(endpoint, now_ms):
             turn = endpoint.waiting[0]
             plan = self._admit(endpoint, turn, 0, now_ms)
             if type(plan) is Wait:
@@ -221,6 +265,17 @@ class Lanes:
                 self._start(endpoint, turn, now_ms)
             decided.append((turn, plan))
         return decided
+
+    def _is_busy(self, endpoint: Endpoint, now_ms: int) -> bool:
+        """Whether `admit` can only say Wait to who is kept: all is in use, and answered."""
+        health, in_flight = endpoint.health, endpoint.in_flight
+        return (
+            in_flight >= health.limit
+            and in_flight >= START <= health.limit
+            and health.not_before_ms <= now_ms
+            and not endpoint.silent
+            and endpoint.lane.next_free_ms <= now_ms
+        )
 
     def _pump_lane(self, lane: Lane, now_ms: int) -> Decided:
         """The lane's rate has room again: its webhooks take turns."""
@@ -240,42 +295,61 @@ class Lanes:
             lane.wakes = True
             heappush(self._wakes, (lane.next_free_ms, lane.id))
 
-    def _pump_ring(self, ring: OrderedDict[str, Endpoint], now_ms: int) -> Decided:
-        """Give those who wait for the process a turn each, while it has room."""
+    def _pump_ring(self, rank: int, now_ms: int) -> Decided:
+        """Give those who wait for a slot a turn each, while there is one."""
+        ring = self._rings[rank]
         decided: Decided = []
         for _ in range(min(len(ring), 8)):
-            if not ring or self.in_flight >= self._slots:
+            if not ring or self.shares.free(rank) <= 0:
                 break
-            _, endpoint = ring.popitem(last=False)
+            endpoint = next(iter(ring.values()))
+            self._unring(endpoint)
             decided += self._pump(endpoint, now_ms)
         return decided
 
     def _queue(self, endpoint: Endpoint, now_ms: int) -> None:
         """See to it that a waiting webhook is looked at again when what holds it up is over."""
-        lane = endpoint.lane
+        lane, head = endpoint.lane, endpoint.waiting[0]
         if lane.next_free_ms > now_ms:
             self._wake(lane)
-        elif endpoint.is_suspect and endpoint.in_flight < max(1, endpoint.health.limit):
-            self._suspects[endpoint.id] = endpoint
-        elif self.in_flight >= self._slots:
-            self._starved[endpoint.id] = endpoint
+        elif endpoint.ring is None and may_open(
+            head.webhook, head.delivery, endpoint.health, endpoint.in_flight, now_ms
+        ):
+            endpoint.ring = self._rings[endpoint.rank]
+            endpoint.ring[endpoint.id] = endpoint
+
+    def _unring(self, endpoint: Endpoint) -> None:
+        if endpoint.ring is not None:
+            del endpoint.ring[endpoint.id]
+            endpoint.ring = None
 
     # -- time and memory ---------------------------------------------------------------------
 
     def _notice_silence(self, now_ms: int) -> None:
-        young = self._young
-        while young and (not young[0].is_open or young[0].at_ms + SILENT_MS <= now_ms):
-            turn = young.popleft()
-            if turn.is_open and turn.endpoint is not None:
-                turn.is_slow = True
-                turn.endpoint.slow += 1
+        """Learn from answers that do not come, but for what this process itself is behind."""
+        passed = min(max(0, now_ms - (self._ticked_ms or now_ms)), SILENT_MS)
+        self._ticked_ms = now_ms
+        self._behind_ms = max(0, passed - TICK_MS, self._behind_ms - passed // 4)
+        patience_ms = PATIENCE * self._behind_ms
+        for turn in _open_since(self._young, now_ms - FAST_MS - patience_ms):
+            turn.is_late = True
+            self._late.append(turn)
+            if turn.endpoint is not None:
+                turn.endpoint.late += 1
                 self._weigh(turn.endpoint)
+        for turn in _open_since(self._late, now_ms - SILENT_MS - patience_ms):
+            endpoint = turn.endpoint
+            if endpoint is not None and (endpoint.mean_ms or 0) < SILENT_MS / 2:
+                turn.is_silent = True
+                endpoint.silent += 1
+                self._weigh(endpoint)
 
     def _weigh(self, endpoint: Endpoint) -> None:
-        suspect = endpoint.health.suspect or endpoint.slow > 0
-        if suspect != endpoint.is_suspect:
-            endpoint.is_suspect = suspect
-            self.suspects_in_flight += endpoint.in_flight if suspect else -endpoint.in_flight
+        rank = rank_of(endpoint.health, endpoint.mean_ms, endpoint.late, endpoint.silent)
+        if rank != endpoint.rank:
+            self.shares.opened(endpoint.rank, -endpoint.in_flight)
+            self.shares.opened(rank, endpoint.in_flight)
+            endpoint.rank = rank
 
     def _give_up(self, now_ms: int) -> Decided:
         """Turns that waited for a second without a sign are deferred: memory is for moments."""
@@ -297,7 +371,10 @@ class Lanes:
             return []
         endpoint.waiting.remove(turn)
         self._unkeep(endpoint, turn)
-        return [(turn, Defer(now_ms + WAIT_MS, "busy"))]
+        has_slot = self.shares.has_slot(endpoint.rank, endpoint.in_flight)
+        view = self._view(endpoint, len(endpoint.waiting), turn, has_slot)
+        plan = put_off(turn.webhook, turn.delivery, endpoint.health, view, now_ms)
+        return [(turn, self._booked(endpoint, plan, now_ms))]
 
     def _endpoint(self, turn: Turn, now_ms: int) -> Endpoint:
         webhook, lane_id = turn.webhook, turn.delivery.lane
@@ -312,7 +389,7 @@ class Lanes:
             endpoint = self._known[id_] = Endpoint(id_, lane)
             lane.endpoints += 1
         self._known.move_to_end(id_)
-        endpoint.used_ms = now_ms
+        endpoint.use(now_ms)
         self._set_rate(endpoint.lane, turn)
         return endpoint
 
@@ -353,6 +430,14 @@ class Lanes:
                 continue
             del self._known[id_]
             self._leave(endpoint)
+
+
+def _open_since(turns: deque[Turn], at_ms: int) -> Iterator[Turn]:
+    """Take those from the front that are over, or were opened at that time or before; the open."""
+    while turns and (not turns[0].is_open or turns[0].at_ms <= at_ms):
+        turn = turns.popleft()
+        if turn.is_open:
+            yield turn
 
 
 def turn_of(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hookstream.model.errors import ErrorKind
-from services.deliverer.admit import Cancel, Defer, Go, Park, Plan, Rekey, View, Wait, admit
+from services.deliverer.admit import Cancel, Defer, Go, Park, Plan, Rekey, View, Wait, admit, fate
 from services.deliverer.answer import Answer
 from services.deliverer.health import ASKED_MAX_MS, COOL_DOWN_MAX_MS, Health, learn
 from tests.unit.values import a_delivery, a_policy, a_webhook
@@ -40,9 +40,9 @@ def admitted(health: Health, view: View, exact: bool = False, **delivery: Any) -
         (FINE, View(in_flight=3, waiting=1), Wait()),  # first come, first served
         (FINE, View(next_free_ms=NOW + 500, pace_ms=500), Wait()),
         (FINE, View(process_full=True, waiting=99), Wait()),
-        (Health(limit=1), View(suspects_full=True), Wait()),
-        (FINE, View(suspects_full=True), Go()),
-        (FINE, View(slow=1, in_flight=1, suspects_full=True), Wait()),
+        (Health(limit=1), View(has_slot=False), Wait()),
+        (FINE, View(has_slot=False), Wait()),
+        (FINE, View(silent=1, in_flight=1, has_slot=False), Wait()),
         (OPEN, View(), Go()),  # the probe
         (CUT, View(in_flight=8, waiting=31, pace_ms=10), Wait()),
         (CUT, View(in_flight=8, waiting=32, pace_ms=10), Defer(NOW + 331, "busy", NOW + 330)),
@@ -69,7 +69,7 @@ def test_plans(health: Health, view: View, plan: Plan) -> None:
     [
         (COOLING, View(), 4000, "cooling_down"),
         (OPEN, View(in_flight=1), 4000, "not_answering"),
-        (FINE, View(in_flight=8, slow=8), 1000, "not_answering"),
+        (FINE, View(in_flight=8, silent=8), 1000, "not_answering"),
         (Health(), View(in_flight=2, waiting=512), 250, "busy"),
     ],
 )
@@ -113,14 +113,14 @@ def test_an_exact_policy_ignores_the_cool_down() -> None:
     ],
 )
 def test_edits_meet_deliveries_on_their_way(webhook: dict[str, Any], plan: Plan) -> None:
-    assert admit(a_webhook(**webhook), a_delivery(), COOLING, View(), NOW) == plan
+    assert fate(a_webhook(**webhook), a_delivery()) == plan
 
 
 @pytest.mark.parametrize("kind", ["test", "verify"])
 @pytest.mark.parametrize("state", ["paused", "disabled", "unverified"])
 def test_a_trial_goes_out_whatever_the_state(state: Any, kind: Any) -> None:
     """W3, W10."""
-    assert admit(a_webhook(state=state), a_delivery(kind=kind), FINE, View(), NOW) == Go()
+    assert fate(a_webhook(state=state), a_delivery(kind=kind)) is None
 
 
 @pytest.mark.parametrize("kind", ["test", "verify"])
