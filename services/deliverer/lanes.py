@@ -25,6 +25,7 @@ from services.deliverer.admit import (
 from services.deliverer.answer import Answer
 from services.deliverer.endpoint import Endpoint, Lane, Turn
 from services.deliverer.health import START, Health
+from services.deliverer.known import Known
 from services.deliverer.shares import FAST, FAST_MS, SUSPECT, Shares, rank_of
 
 TICK_MS = 100
@@ -36,8 +37,6 @@ PATIENCE = 8
 wait for it several times before they are over."""
 ALWAYS = 4
 """So many of a fast webhook may wait whatever else does; where that is too much, reading pauses."""
-IDLE_MS = 900_000
-"""A webhook without deliveries for this long is forgotten."""
 
 Decided = list[tuple[Turn, Plan]]
 _Ring = OrderedDict[str, Endpoint]
@@ -58,22 +57,18 @@ class Lanes:
     def __init__(self, slots: int, max_waiting_bytes: int, max_known: int = 200_000) -> None:
         self._slots = slots
         self._max_waiting_bytes = max_waiting_bytes
-        self._max_known = max_known
-        self._known: OrderedDict[str, Endpoint] = OrderedDict()
-        self._lanes: dict[str, Lane] = {}
+        self._known = Known(max_known)
         self._young: deque[Turn] = deque()
         self._late: deque[Turn] = deque()
         self._entered: deque[Turn] = deque()
         self._wakes: list[tuple[float, str]] = []
         self._rings: list[_Ring] = [OrderedDict() for _ in range(FAST + 1)]
         """Who waits for a slot, by rank."""
-        self._left: deque[Lane] = deque()
         self._ticked_ms = 0
         self._behind_ms = 0
         self.shares = Shares(slots)
         self.waiting = 0
         self.waiting_bytes = 0
-        self.circuits_open = 0
 
     @property
     def slots(self) -> int:
@@ -84,6 +79,11 @@ class Lanes:
     def in_flight(self) -> int:
         """Requests open."""
         return self.shares.in_flight
+
+    @property
+    def circuits_open(self) -> int:
+        """Webhooks that get one probe a cool-down."""
+        return self._known.circuits_open
 
     @property
     def suspects_in_flight(self) -> int:
@@ -108,7 +108,8 @@ class Lanes:
         decided = fate(turn.webhook, turn.delivery)
         if decided is not None:
             return decided
-        endpoint = self._endpoint(turn, now_ms)
+        endpoint = self._known.endpoint(turn, now_ms)
+        self._set_rate(endpoint.lane, turn)
         plan = self._admit(endpoint, turn, len(endpoint.waiting), now_ms)
         if type(plan) is Go:
             self._start(endpoint, turn, now_ms)
@@ -124,8 +125,7 @@ class Lanes:
         if answer is not None:
             was_open = endpoint.health.is_open
             endpoint.learn(answer, ceiling_of(turn.webhook), now_ms)
-            if self._known.get(endpoint.id) is endpoint:
-                self.circuits_open += endpoint.health.is_open - was_open
+            self._known.learned(endpoint, was_open)
         self._end(endpoint, turn)
         self._weigh(endpoint)
         decided = self._pump(endpoint, now_ms) if endpoint.waiting else []
@@ -139,12 +139,11 @@ class Lanes:
         self._notice_silence(now_ms)
         decided: Decided = []
         while self._wakes and self._wakes[0][0] <= now_ms:
-            lane = self._lanes.get(heappop(self._wakes)[1])
+            lane = self._known.lane(heappop(self._wakes)[1])
             if lane is not None:
                 decided += self._pump_lane(lane, now_ms)
         decided += self._give_up(now_ms)
-        self._forget_idle(now_ms)
-        self._forget_left(now_ms)
+        self._known.forget(now_ms)
         return decided
 
     @property
@@ -154,8 +153,7 @@ class Lanes:
 
     def health(self, webhook: str) -> Health:
         """What is known of a webhook."""
-        endpoint = self._known.get(webhook)
-        return endpoint.health if endpoint else Health()
+        return self._known.health(webhook)
 
     def close(self, turns: list[Turn]) -> None:
         """Forget turns of partitions that were taken away, in flight or waiting."""
@@ -381,23 +379,6 @@ class Lanes:
         plan = put_off(turn.webhook, turn.delivery, endpoint.health, view, now_ms)
         return [(turn, self._booked(endpoint, plan, now_ms))]
 
-    def _endpoint(self, turn: Turn, now_ms: int) -> Endpoint:
-        webhook, lane_id = turn.webhook, turn.delivery.lane
-        id_ = webhook.id if webhook.shards <= 1 else f"{lane_id} {webhook.id}"
-        endpoint = self._known.get(id_)
-        if endpoint is None or endpoint.lane.id != lane_id:
-            if endpoint is not None:
-                self._leave(endpoint)
-            lane = self._lanes.get(lane_id)
-            if lane is None:
-                lane = self._lanes[lane_id] = Lane(lane_id)
-            endpoint = self._known[id_] = Endpoint(id_, lane)
-            lane.endpoints += 1
-        self._known.move_to_end(id_)
-        endpoint.use(now_ms)
-        self._set_rate(endpoint.lane, turn)
-        return endpoint
-
     def _set_rate(self, lane: Lane, turn: Turn) -> None:
         rate_per_s = rate_of(turn.webhook)
         if rate_per_s == lane.rate_per_s and turn.since_ms <= lane.since_ms:
@@ -406,35 +387,6 @@ class Lanes:
         if lane.count:
             lane.wakes = False
             self._wake(lane)
-
-    def _leave(self, endpoint: Endpoint) -> None:
-        self.circuits_open -= endpoint.health.is_open
-        endpoint.lane.endpoints -= 1
-        if not endpoint.lane.endpoints:
-            self._left.append(endpoint.lane)
-
-    def _forget_left(self, now_ms: int) -> None:
-        """A lane that nobody is in is forgotten, once a new one would not break its rate."""
-        for _ in range(min(len(self._left), 1000)):
-            lane = self._left.popleft()
-            if lane.endpoints or self._lanes.get(lane.id) is not lane:
-                continue
-            if lane.count or lane.next_free_ms > now_ms:
-                self._left.append(lane)
-            else:
-                del self._lanes[lane.id]
-
-    def _forget_idle(self, now_ms: int) -> None:
-        for _ in range(min(len(self._known), 1000)):
-            id_, endpoint = next(iter(self._known.items()))
-            crowded = len(self._known) > self._max_known
-            if endpoint.used_ms + IDLE_MS > now_ms and not crowded:
-                return
-            if endpoint.in_flight or endpoint.waiting:
-                self._known.move_to_end(id_)
-                continue
-            del self._known[id_]
-            self._leave(endpoint)
 
 
 def _open_since(turns: deque[Turn], at_ms: int) -> Iterator[Turn]:

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from hookstream.model.shards import lane_of
 from services.deliverer.admit import Defer, Go, Rekey, Wait
 from services.deliverer.endpoint import CATCH_UP_MS, KEPT_BELOW_RATE, Turn
-from services.deliverer.lanes import IDLE_MS, Lanes
+from services.deliverer.known import IDLE_MS
+from services.deliverer.lanes import Lanes
 from tests.deliverer.test_lanes import MB, START, World, ok
 from tests.unit.values import a_delivery, a_webhook, an_event
 
@@ -124,7 +125,7 @@ def test_lanes_left_by_edits_are_forgotten() -> None:
         lanes.submit(turn, START + n)
         lanes.finished(turn, ok(), START + n)
     lanes.tick(START + 1000)
-    assert len(lanes._lanes) == 1
+    assert lanes._known.lanes == 1
 
 
 def test_a_lane_is_remembered_until_a_new_one_would_keep_its_rate() -> None:
@@ -137,7 +138,7 @@ def test_a_lane_is_remembered_until_a_new_one_would_keep_its_rate() -> None:
     later = a_turn(number=2, rate_per_s=0.001)
     assert isinstance(lanes.submit(later, START + IDLE_MS + 2), Defer)
     lanes.tick(START + 3 * IDLE_MS)
-    assert lanes._lanes == {}
+    assert lanes._known.lanes == 0
 
 
 def test_each_shard_has_its_part_of_the_rate_and_of_the_requests_in_flight() -> None:
