@@ -191,6 +191,17 @@ class Endpoint:
             self.rank = rank_of(self.health, None, 0, 0)
         self.used_ms = now_ms
 
+    def is_busy(self, now_ms: int) -> bool:
+        """Whether `admit` can only say Wait to who waits: all is in use, and gets its answers."""
+        health = self.health
+        return (
+            self.in_flight >= max(START, health.limit)
+            and health.limit >= START
+            and health.not_before_ms <= now_ms
+            and not self.silent
+            and self.lane.next_free_ms <= now_ms
+        )
+
     def pace_ms(self, ceiling: int, has_slot: bool) -> float | None:
         """Milliseconds a request in the long run: by rate, or by mean answer and limit.
 

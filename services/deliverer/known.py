@@ -12,7 +12,7 @@ _AT_ONCE = 1000
 
 
 class Known:
-    """Endpoints by webhook (by webhook and lane, where one is cut into several), and their lanes."""
+    """Endpoints by webhook, by lane too where one is cut into several; and their lanes."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -24,7 +24,7 @@ from services.deliverer.admit import (
 )
 from services.deliverer.answer import Answer
 from services.deliverer.endpoint import Endpoint, Lane, Turn
-from services.deliverer.health import START, Health
+from services.deliverer.health import Health
 from services.deliverer.known import Known
 from services.deliverer.shares import FAST, FAST_MS, SUSPECT, Shares, rank_of
 
@@ -256,7 +256,7 @@ class Lanes:
     def _pump(self, endpoint: Endpoint, now_ms: int) -> Decided:
         """Decide the webhook's waiting turns, first come first served, till one must go on."""
         decided: Decided = []
-        while endpoint.waiting and not self._is_busy(endpoint, now_ms):
+        while endpoint.waiting and not endpoint.is_busy(now_ms):
             turn = endpoint.waiting[0]
             plan = self._admit(endpoint, turn, 0, now_ms)
             if type(plan) is Wait:
@@ -268,17 +268,6 @@ class Lanes:
                 self._start(endpoint, turn, now_ms)
             decided.append((turn, plan))
         return decided
-
-    def _is_busy(self, endpoint: Endpoint, now_ms: int) -> bool:
-        """Whether `admit` can only say Wait to who is kept: all is in use, and answered."""
-        health, in_flight = endpoint.health, endpoint.in_flight
-        return (
-            in_flight >= health.limit
-            and in_flight >= START <= health.limit
-            and health.not_before_ms <= now_ms
-            and not endpoint.silent
-            and endpoint.lane.next_free_ms <= now_ms
-        )
 
     def _pump_lane(self, lane: Lane, now_ms: int) -> Decided:
         """The lane's rate has room again: its webhooks take turns."""
