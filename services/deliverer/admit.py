@@ -12,6 +12,7 @@ that is likely within a second and there is room in memory, else Defer. Whatever
 """
 
 import hashlib
+from typing import Literal
 
 from msgspec import Struct
 
@@ -32,6 +33,10 @@ BOOKED = frozenset({"rate", "busy"})
 """Reasons of a deferral whose time was booked: back at that time, it need not book again."""
 
 
+Why = Literal["rate", "busy", "cooling_down", "not_answering"]
+"""The reasons of a deferral."""
+
+
 class Go(Struct, frozen=True, gc=False):
     """Send now."""
 
@@ -45,7 +50,7 @@ class Defer(Struct, frozen=True, gc=False):
     then, in fractions: a lane of 1,000 a second must not lose by each rounding (M2)."""
 
     until_ms: int
-    why: str
+    why: Why
     booked_ms: float | None = None
 
 
@@ -136,7 +141,7 @@ def put_off(webhook: Webhook, delivery: Delivery, health: Health, view: View, no
     booked_ms = start + view.pace_ms
     if _is_due_back(delivery):
         booked_ms = max(booked_ms, now_ms + _put_off_ms(delivery, now_ms) / 4)
-    why = "rate" if view.next_free_ms > now_ms else "busy"
+    why: Why = "rate" if view.next_free_ms > now_ms else "busy"
     last_ms = last_moment_ms(webhook.policy.schedule, delivery)
     if booked_ms > last_ms:
         return Defer(max(last_ms, now_ms) + 1, why)
@@ -178,7 +183,7 @@ def _put_off_ms(delivery: Delivery, now_ms: int) -> int:
     return now_ms - delivery.deferred_since_ms if delivery.deferred_since_ms else 0
 
 
-def _unbooked(webhook: Webhook, delivery: Delivery, until_ms: int, why: str, now_ms: int) -> Defer:
+def _unbooked(webhook: Webhook, delivery: Delivery, until_ms: int, why: Why, now_ms: int) -> Defer:
     """`until`, or as long again as it was put off already, beyond 15 s a quarter of that; and a
     little later for each by its hash, so that those who wait for one moment come back apart."""
     already = _put_off_ms(delivery, now_ms)
