@@ -17,6 +17,7 @@ COMMANDS = {
     "topics": "Create our topics in Kafka.",
     "doctor": "Check everything Hookstream stands on, and say what to do.",
     "migrate": "Bring the database to this version.",
+    "restore": "Refill a lost Postgres from Kafka.",
     "sending": "Stop all sending at once, and start it again.",
     "offsets": "Show where each consumer group stands, or set it.",
     "bench": "Measure throughput, CPU and delays on this machine.",

@@ -23,6 +23,7 @@ from services.status.dead_to_views import DeadToViews
 from services.status.events_to_views import EventsToViews
 from services.status.outbox_to_topics import OutboxToTopics
 from services.status.outcomes_to_views import OutcomesToViews
+from services.status.restored import Restored
 from services.status.settings import StatusSettings
 from services.status.upkeep import Upkeep, today
 
@@ -48,6 +49,8 @@ async def main(stop: asyncio.Event, context: Context) -> None:
     streaming = Streaming(context, "status", {_group(topic): [topic] for topic in VIEWS})
     if await streaming.open(stop):
         streaming.table.follow()
+        restored = Restored(dsn, streaming.kafka, streaming.table, context.health)
+        await in_thread("restored", lambda: restored.wait(stopping))
         await _run(stop, stopping, streaming, Parts(context.health, dsn, settings, streaming))
     watching.cancel()
     await streaming.close()

@@ -25,9 +25,9 @@ from hookstream.stream.table import ConfigUnreachable, Table
 from hookstream.stream.tail import closing_headers
 from hookstream.stream.topics import CONFIG, partition_of
 from hookstream.stream.writer import Ack, Full, Headers, Refused, Writer
+from services.status.restored import RESTORE, ahead, versions_of
 
 NAME = "outbox"
-RESTORE = "the topic knows newer configuration than Postgres: run `hookstream restore`"
 _PAGE = 500
 _PING_S = 1.0
 _AGAIN_S = 0.5
@@ -96,16 +96,14 @@ class OutboxToTopics:
             valid = dict(versions(cursor))
             waiting = {row.key for row in outbox.oldest(holder.connection, _PAGE * 20)}
         self._table.catch_up()
-        there = {key: _version(r) for key, r in list(self._table.config.records.items())}
-        higher = [
-            k for k, v in there.items() if v is not None and v > valid.get(k, 0) and not ends(k)
-        ]
+        there = versions_of(self._table.config)
+        higher = ahead(there, valid)
         self._behind = bool(higher)
         self._told(RESTORE if higher else None)
         if higher:
             logger.error("%s (%d keys, first %s)", RESTORE, len(higher), higher[0])
         else:
-            lost = (k for k, v in valid.items() if (there.get(k) or 0) < v and k not in waiting)
+            lost = (k for k, v in valid.items() if there.get(k, 0) < v and k not in waiting)
             self._again(holder, set(lost))
         self._compare_at = time.monotonic() + self._compare_every_s
 
@@ -168,7 +166,3 @@ def headers_of(record: Struct | None) -> Headers:
     if isinstance(record, Outcome):
         return closing_headers(record)
     return []
-
-
-def _version(record: Struct) -> int | None:
-    return getattr(record, "version", None)

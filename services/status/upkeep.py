@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 from hookstream.model.policy import DAY_MS
-from hookstream.store import cancellations, dead, partitions
+from hookstream.store import cancellations, dead, offsets, partitions
 from hookstream.store.change import Change
 from hookstream.store.pool import UNAVAILABLE
 from hookstream.store.session import Session
@@ -70,12 +70,17 @@ class Upkeep:
         while not stopping.wait(pause_s):
             pause_s = _EVERY_S
             try:
-                if self._session.claim(_LOCK):
+                if self._session.claim(_LOCK) and not self._is_filling():
                     pause_s = _SENDING_EVERY_S if self._send() else _EVERY_S
                     self._do(stopping)
             except UNAVAILABLE as error:
                 logger.warning("upkeep waits: %s", error)
         self._session.close()
+
+    def _is_filling(self) -> bool:
+        """After a restore: what stands as waiting here may have been sent long ago."""
+        with self._session.transaction() as cursor:
+            return offsets.unfilled(cursor) > 0
 
     def _send(self) -> int:
         """What waits, and replays, by the time since the last round; how many went."""

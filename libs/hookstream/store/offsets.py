@@ -68,6 +68,27 @@ def advance(cursor: Cursor, moves: Iterable[Move]) -> None:
         raise Fenced(f"{len(wanted) - cursor.rowcount} of {len(wanted)} partitions moved on")
 
 
+def unfilled(cursor: Cursor) -> int:
+    """How many records are to be filled in, after a restore, before anything is acted upon."""
+    row = cursor.execute(
+        "SELECT coalesce(sum(fill_until - next_offset), 0) FROM consumer_offsets"
+        " WHERE fill_until > next_offset"
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def rewind(cursor: Cursor, ends: Mapping[Partition, tuple[int, int]]) -> None:
+    """After a loss: partition -> (where its log begins, up to where it was read once). What is
+    missing here is filled in up to there; a partition that has been read that far stays."""
+    cursor.executemany(
+        "INSERT INTO consumer_offsets AS o (topic, partition, next_offset, fill_until)"
+        " VALUES (%s, %s, %s, %s) ON CONFLICT (topic, partition) DO UPDATE SET"
+        " next_offset = greatest(o.next_offset, excluded.next_offset),"
+        " fill_until = greatest(o.fill_until, excluded.fill_until)",
+        [(*key, *span) for key, span in sorted(ends.items())],
+    )
+
+
 def fill_until(cursor: Cursor, ends: Mapping[Partition, int]) -> None:
     """Below these offsets only fill the tables: what follows from them has happened before."""
     cursor.executemany(
