@@ -9,8 +9,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import closing
 
-import psycopg
-
 from hookstream.model.config import Config
 from hookstream.process.health import Health
 from hookstream.store import offsets
@@ -61,7 +59,7 @@ class Restored:
             with self._session.transaction() as cursor:
                 valid = dict(versions(cursor))
             return bool(ahead(versions_of(self._table.config), valid)) and self._stands_before()
-        except (*UNAVAILABLE, ConfigUnreachable, psycopg.errors.UndefinedTable) as error:
+        except (*UNAVAILABLE, ConfigUnreachable) as error:
             logger.warning("whether Postgres is whole is not known yet: %s", error)
             return True
 

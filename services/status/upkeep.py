@@ -70,12 +70,19 @@ class Upkeep:
         while not stopping.wait(pause_s):
             pause_s = _EVERY_S
             try:
-                if self._session.claim(_LOCK) and not self._is_filling():
-                    pause_s = _SENDING_EVERY_S if self._send() else _EVERY_S
-                    self._do(stopping)
+                if self._session.claim(_LOCK):
+                    pause_s = self.round(stopping)
             except UNAVAILABLE as error:
                 logger.warning("upkeep waits: %s", error)
         self._session.close()
+
+    def round(self, stopping: threading.Event) -> float:
+        """Everything that is due now; in how many seconds to come again."""
+        if self._is_filling():
+            return _EVERY_S
+        pause_s = _SENDING_EVERY_S if self._send() else _EVERY_S
+        self._do(stopping)
+        return pause_s
 
     def _is_filling(self) -> bool:
         """After a restore: what stands as waiting here may have been sent long ago."""
