@@ -27,6 +27,7 @@ class Health:
         self._max_ages: dict[str, float] = {}
         self._waiting: Reasons = {}
         self._notes: Reasons = {}
+        self._parts: set[str] = set()
         self._started = False
 
     def expect(self, name: str, max_age_s: float) -> None:
@@ -52,6 +53,7 @@ class Health:
     def not_ready(self, name: str, reason: str) -> None:
         """Not ready because of this, until `ready(name)`."""
         with self._lock:
+            self._parts.add(name)
             self._waiting[name] = reason
 
     def ready(self, name: str) -> None:
@@ -90,6 +92,11 @@ class Health:
         """Seconds since each loop moved last."""
         with self._lock:
             return {name: self._clock() - self._beats[name] for name in self._max_ages}
+
+    def parts(self) -> dict[str, bool]:
+        """What readiness has ever waited for, and whether it does now."""
+        with self._lock:
+            return {name: name in self._waiting for name in self._parts}
 
     def waiting(self) -> Reasons:
         """The reasons given by `not_ready`."""

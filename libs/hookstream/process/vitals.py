@@ -20,7 +20,7 @@ AGE = Declared(
     "hookstream.loop.last_turn.age", "gauge", "s", "Since a loop moved last", ("hookstream.loop",)
 )
 WAITING = Declared(
-    "hookstream.not_ready", "gauge", "{reason}", "1 for what readiness waits for",
+    "hookstream.not_ready", "gauge", "{reason}", "1: readiness waits for this part, 0: it did",
     ("hookstream.part",),
 )  # fmt: skip
 DELAY = Declared(
@@ -48,7 +48,7 @@ def watch(health: Health) -> None:
     observe(THREADS, single(threading.active_count))
     observe(UPTIME, single(lambda: monotonic() - began))
     observe(AGE, ages(health))
-    observe(WAITING, lambda: [(1, (name,)) for name in health.waiting()])
+    observe(WAITING, lambda: [(now, (name,)) for name, now in health.parts().items()])
 
 
 def ages(health: Health) -> Look:
