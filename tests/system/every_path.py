@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from secrets import token_hex
+from typing import NamedTuple
 
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
@@ -15,13 +16,23 @@ from tests.fixtures.kafka import produce, read_all, wait_until
 from tests.fixtures.receiver import Answer, Got, Receiver
 from tests.system.shared import QUICK, Shared
 
+
+class Walked(NamedTuple):
+    """What was done, by the names that it had."""
+
+    webhook: str
+    """One that was sent to, and does not take everything."""
+    words: list[str]
+    """Ids, keys, hosts and paths of those who took part."""
+
+
 Sample = tuple[str, dict[str, str]]
 """The name and the labels of one time series."""
 WITHIN_S = 60
 TRACED = {"traceparent": f"00-{token_hex(16)}-{token_hex(8)}-01"}
 
 
-def walk(running: Shared, receiver: Receiver) -> None:
+def walk(running: Shared, receiver: Receiver) -> Walked:
     """Every path once: taken, retried, failed, put off, parked, waiting for a callback, closed by
     it, refused at the door, dead, asked for by a test. Returns when the log has all of it."""
     receiver.rule = _rule
@@ -30,28 +41,31 @@ def walk(running: Shared, receiver: Receiver) -> None:
     hooks = {
         path: tenant.webhook(f"{receiver.url}/{path}", policy=policy, **more)["id"]
         for path, more in {
-            "good": {},
+            "fine": {},
             "flaky": {},
-            "gone": {},
-            "bad": {},
-            "slow": {"rate_per_s": 1},
-            "paused": {},
+            "no-more": {},
+            "broken": {},
+            "slowly": {"rate_per_s": 1},
+            "at-rest": {},
         }.items()
     }
-    tenant.post(f"/v1/webhooks/{hooks['paused']}/pause", status=200)
+    tenant.post(f"/v1/webhooks/{hooks['at-rest']}/pause", status=200)
     for _ in range(12):
         tenant.send("order.paid", **TRACED)
     assert tenant.publish(b"nonsense").status_code >= 400
-    tenant.call("GET", f"/v1/webhooks/{hooks['good']}-not")
-    tenant.call("POST", f"/v1/webhooks/{hooks['good']}/test", {"event_type": "order.paid"})
+    tenant.call("GET", f"/v1/webhooks/{hooks['fine']}-not")
+    tenant.call("POST", f"/v1/webhooks/{hooks['fine']}/test", {"event_type": "order.paid"})
     produce(running.kafka, EVENTS, (b"a", b"garbage"))
     _callbacks(running, receiver)
     wanted = {"succeeded", "retrying", "failed", "parked", "deferred", "waiting"}
     wait_until(lambda: wanted <= _results(running), WITHIN_S)
+    address = receiver.url.removeprefix("http://")
+    words = [*hooks.values(), *hooks, tenant.workspace, tenant.key, address, "order.paid"]
+    return Walked(hooks["broken"], words)
 
 
 def _rule(got: Got, before: int) -> Answer:
-    status = {"/flaky": 200 if before else 500, "/gone": 410, "/bad": 503, "/waits": 202}
+    status = {"/flaky": 200 if before else 500, "/no-more": 410, "/broken": 503, "/waits": 202}
     return status.get(got.path, 200), {}
 
 

@@ -48,7 +48,7 @@ def watch(health: Health) -> None:
     observe(THREADS, single(threading.active_count))
     observe(UPTIME, single(lambda: monotonic() - began))
     observe(AGE, ages(health))
-    observe(WAITING, lambda: [(now, (name,)) for name, now in health.parts().items()])
+    observe(WAITING, lambda: [(int(now), (name,)) for name, now in health.parts().items()])
 
 
 def ages(health: Health) -> Look:
