@@ -88,6 +88,7 @@ class Passage:
         attributes: dict[str, AttributeValue] = {
             "http.request.method": name,
             "http.request.resend_count": len(self.delivery.attempts),
+            "hookstream.webhook": self.delivery.webhook,
             "hookstream.delivery": self.delivery.id,
             "hookstream.turn": self.delivery.turn,
         }

@@ -24,6 +24,7 @@ from services.deliverer.passage import Passage
 
 Then = Callable[[Passage], None]
 _FULL_WAIT_S = 0.01
+_SPAN, _SEND = f"send {OUTCOMES}", tracing.messaging("send", "send", OUTCOMES)
 SUPERSEDED = Ending(result="superseded", reason="partition_moved")
 
 
@@ -86,7 +87,7 @@ class Settler:
         version = passage.webhook.version if passage.webhook else delivery.webhook_version
         written = outcome(delivery, version, ending, now_ms, passage.trace_id)
         settled = settlement(delivery, ending, passage.hash, record.offset)
-        span = tracing.span(f"send {OUTCOMES}", tracing.PRODUCER, passage.traceparent)
+        span = tracing.span(_SPAN, tracing.PRODUCER, passage.traceparent, (), _SEND)
 
         def acked(ack: Ack) -> None:
             span.end()

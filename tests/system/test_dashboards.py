@@ -185,6 +185,23 @@ def test_no_hop_is_missing_in_a_trace(emitted: Emitted) -> None:
 TRACE = "a1" * 16
 
 
+def test_spans_are_those_of_the_page_with_the_attributes_it_names(emitted: Emitted) -> None:
+    page = (ROOT / "docs" / "observability.md").read_text()
+    table = page.split("<!-- spans -->")[1].split("<!-- /spans -->")[0]
+    told: dict[tuple[str, str], set[str]] = {}
+    for row in table.strip().splitlines()[2:]:
+        service, spans, attributes = (cell.strip() for cell in row.strip("|").split("|"))
+        for span in re.findall("`([^`]*)`", spans):
+            told[f"hookstream-{service}", span] = set(re.findall("`([^`]*)`", attributes))
+    seen: dict[tuple[str, str], set[str]] = {}
+    for span in list(emitted.collector.spans):
+        if span.service != "hookstream-console":
+            seen.setdefault((span.service, span.name), set()).update(span.attributes)
+    assert set(seen) <= set(told)
+    assert {key: seen[key] - told[key] for key in seen if seen[key] - told[key]} == {}
+    assert set(told) - set(seen) == {("hookstream-ingest", "POST /v1/events/batch")}
+
+
 def test_the_story_of_a_webhook_can_be_asked_for(emitted: Emitted) -> None:
     (path,) = [path for path in BOARDS if "webhook" in path.stem]
     asked = list(queries(json.loads(path.read_text())["panels"], "rawSql"))
