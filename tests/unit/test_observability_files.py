@@ -10,7 +10,7 @@ import yaml
 from hookstream.stream.topics import DELIVERIES, topics
 from observability.boards import BOARDS
 from observability.generate import FOLDER, written
-from services.cli.main import main
+from services.cli.main import COMMANDS
 from services.cli.settings import known
 from tests.unit.metrics_declared import BEGINS, ENDS, PAGE, ROOT, declared, table
 
@@ -60,8 +60,8 @@ def test_each_page_has_an_alert_and_names_what_there_is(book: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", text):
         assert (book.parent / link).resolve().exists(), link
     commands = set(re.findall(r"`hookstream ([a-z]+)", text))
-    assert commands <= set(main.commands), commands
-    prefixes = tuple(f"HOOKSTREAM_{group.section.upper()}_" for group in known())
+    assert commands <= set(COMMANDS), commands
+    prefixes = tuple(f"HOOKSTREAM_{vars(group)['section'].upper()}_" for group in known())
     assert all(name.startswith(prefixes) for name in re.findall(r"HOOKSTREAM_[A-Z_]+", text))
 
 
