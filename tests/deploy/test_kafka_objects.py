@@ -63,3 +63,17 @@ def test_the_broker_takes_records_as_large_as_ours_and_keeps_offsets_as_long() -
     texts = {name: str(value).lower() for name, value in config.items()}
     wanted = {name: value for name, value in _records().items() if not name.startswith("group.")}
     assert wanted.items() <= texts.items()
+
+
+def test_pods_of_strimzi_are_as_restricted_as_the_namespace_wants_it() -> None:
+    """It would not let them in otherwise; what the operator does by itself is a setting of its."""
+    node = named("small", "KafkaNodePool", "node")["spec"]["template"]
+    operators = named("small", "Kafka", CLUSTER)["spec"]["entityOperator"]["template"]
+    for pod in (node["pod"], operators["pod"]):
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for name in ("topicOperatorContainer", "userOperatorContainer"):
+        assert operators[name] == node["kafkaContainer"]
+    secured = node["kafkaContainer"]["securityContext"]
+    assert secured["allowPrivilegeEscalation"] is False
+    assert secured["capabilities"] == {"drop": ["ALL"]}

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 import psycopg
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pydantic import SecretStr
 
 from hookstream.embedded.ports import HOST, free_port
@@ -147,3 +147,27 @@ def test_a_user_may_do_nothing_beside(kafka: Guarded) -> None:
         apply_topics(
             as_user(kafka, "hookstream-router").model_copy(update={"topic_prefix": "other."}), 1, 1
         )
+
+
+def test_the_group_of_those_who_only_look_may_be_described(kafka: Guarded) -> None:
+    """A client asks for its group's coordinator though it joins none: without the right the
+    broker's log would tell of a denial each second."""
+    user = as_user(kafka, "hookstream-retry")
+    table, tail = (_looking(user, group) for group in ("table", "tail"))
+    try:
+        wait_until(lambda: _denied(tail), WITHIN_S)
+        assert not _denied(table)
+    finally:
+        table.close()
+        tail.close()
+
+
+def _looking(kafka: KafkaSettings, group: str) -> Consumer:
+    looking = Consumer(kafka.client("tests") | {"group.id": kafka.group_prefix + group})
+    looking.assign([TopicPartition(kafka.topic(CONFIG), 0, 0)])
+    return looking
+
+
+def _denied(consumer: Consumer) -> bool:
+    errors = [message.error() for message in consumer.consume(1_000, 0.5)]
+    return any(error and error.name() == "GROUP_AUTHORIZATION_FAILED" for error in errors)

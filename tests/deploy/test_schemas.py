@@ -9,7 +9,7 @@ import pytest
 
 from tests.deploy.rendered import OVERLAYS, Manifest, rendered
 
-VERSIONS = ("1.35", "1.37")
+VERSIONS = ("1.31", "1.37")
 OWN = ("v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1")
 """Of Kubernetes itself."""
 FOLDER = Path(__file__).parent / "crds"
