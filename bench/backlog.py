@@ -34,7 +34,7 @@ def deliver(session: Session) -> Row:
         with Load(stage.system.kafka) as load:
             load.deliveries(session.events(stage, count, times, "back"), webhooks, PARTITIONS)
         stage.receiver.clear()
-        stage.only("deliverer", "retry")
+        stage.start_deliverer()
         samples = stage.watch(stage.receiver.total, count)
         check(stage.receiver.record(), times, 1)
     done, names = stretch(samples), ("deliverer", "retry", "kafka")

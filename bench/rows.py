@@ -109,7 +109,7 @@ def _delivered(name: str, session: Session, stage: Stage, webhooks: list[Webhook
     with Load(stage.system.kafka) as load:
         made = session.events(stage, session.sizes.events, times, name)
         load.deliveries(made, webhooks, PARTITIONS)
-    done = stage.measure_started(("deliverer", "retry"), times)
+    done = stage.measure_delivering(times)
     cpu = some(done.cpu, "deliverer", "retry", "kafka")
     return row_of(name, done.records, done.seconds, cpu)
 

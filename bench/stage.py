@@ -1,7 +1,7 @@
 """One system that is measured, and how one measurement goes."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -123,10 +123,15 @@ class Stage:
         delays = [(s.at_ns - times[s.id]) / 1e6 for s in seen]
         return Measured(seconds_of(seen), used, sorted(delays))
 
-    def measure_started(self, services: Sequence[str], times: Times) -> Stretch:
-        """All is sent: have these services run, and see what they do from when they are ready."""
+    def start_deliverer(self) -> None:
+        """And retry, which is ready before: what is looked at begins with the deliverer."""
+        self.only("retry")
+        self.only("retry", "deliverer")
+
+    def measure_delivering(self, times: Times) -> Stretch:
+        """All is sent: have the deliverer run, and see what it does from when it is ready."""
         self.receiver.clear()
-        self.only(*services)
+        self.start_deliverer()
         samples = self.watch(self.receiver.total, len(times))
         record = self.receiver.record()
         check(record, times, 1)
