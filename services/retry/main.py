@@ -7,6 +7,7 @@ from hookstream.process.run import Context, in_thread
 from hookstream.process.streaming import Streaming
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import RETRY, TIERS
+from hookstream.stream.trim import Trimmer
 from services.retry import metrics
 from services.retry.delay_line import clock_ms
 from services.retry.settings import RetrySettings
@@ -42,8 +43,11 @@ async def main(stop: asyncio.Event, context: Context) -> None:
             metrics.late(),
         )
         metrics.watch(retry)
-        streaming.loop(GROUP, retry, kind=None, consumer=READS, **UNBOUNDED)
+        loop = streaming.loop(GROUP, retry, kind=None, consumer=READS, **UNBOUNDED)
+        trimmer = Trimmer(streaming.kafka, loop, settings.trim_every_s)
         releasing = asyncio.create_task(in_thread("delay line", retry.line.run))
-        await streaming.run(stop, releasing)
+        trimming = asyncio.create_task(in_thread("trimmer", trimmer.run))
+        await streaming.run(stop, releasing, trimming)
+        trimmer.stop()
         retry.line.close()
     await streaming.close()

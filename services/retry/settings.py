@@ -17,3 +17,5 @@ class RetrySettings(BaseModel):
     """MiB of records that wait in memory."""
     held_records: int = Field(default=50_000, ge=1_000, le=1_000_000)
     """Records that wait in memory."""
+    trim_every_s: float = Field(default=600, ge=0.1, le=86_400)
+    """How often what has been moved on is deleted from the retry topics, in seconds."""

@@ -8,6 +8,8 @@ HOLD_MS = 3_000
 """What is due within this is held in memory and released on the millisecond."""
 EARLY_MS = 1_000
 """A tier is left this much before the record is due, at least: never early, and on time."""
+UNTIL = "until"
+"""Header of a record in a tier: when it has waited there, milliseconds since the epoch."""
 _LONGEST_FIRST = sorted(TIERS.items(), key=lambda tier: -tier[1])
 
 
@@ -20,6 +22,21 @@ def next_hop(due_at_ms: int, now_ms: int, scale: float = 1.0) -> str | None:
     if remaining_ms <= HOLD_MS:
         return None
     return next(name for name, wait_ms in _LONGEST_FIRST if wait_ms <= remaining_ms - EARLY_MS)
+
+
+def end_of_wait(headers: Mapping[str, bytes], appended_ms: int, wait_ms: int, now_ms: int) -> int:
+    """When a record of a tier that is read at `now_ms` has waited there.
+
+    Whoever put it there has said when, by `UNTIL`: like `due` a moment that is fixed once, so that
+    only the clock of the process that holds the record is asked, and the broker's is not. It was
+    put before it was read: whatever clock that was by, it need not wait longer than the tier's time
+    from now. Without the header (put by an older version) it counts from the broker's time.
+    """
+    try:
+        until_ms = int(headers[UNTIL])
+    except (KeyError, TypeError, ValueError):
+        until_ms = appended_ms + wait_ms
+    return min(until_ms, now_ms + wait_ms)
 
 
 def due_of(headers: Mapping[str, bytes]) -> int | None:

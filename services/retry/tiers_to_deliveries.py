@@ -1,8 +1,8 @@
 """The loop of retry: a delay line. The same bytes, later; it knows no schema or policy.
 
 A record on `retry` goes to the longest tier that is left in time, or waits in memory if it is due
-within three seconds. A record in a tier has waited when the tier's delay has passed since Kafka
-appended it; then it goes on, in the same way. Nothing goes back to the topic it came from.
+within three seconds. A record in a tier waits there until the moment it was given on its way in;
+then it goes on, in the same way. Moments are compared with this process's clock alone.
 """
 
 import math
@@ -20,7 +20,7 @@ from hookstream.stream.writer import Ack, Full, Headers, Refused, Writer
 from services.retry.delay_line import DelayLine
 from services.retry.held import Held, Tally
 from services.retry.settings import RetrySettings
-from services.retry.tiers import due_of, next_hop
+from services.retry.tiers import UNTIL, due_of, end_of_wait, next_hop
 
 FEW = 200
 """Records of a tier's partition that wait in memory before it is left alone for a while."""
@@ -107,7 +107,7 @@ class Retry(Handler):
             if due_at_ms is None:
                 self._dead.put(record, "not_a_delivery", "a record without lane or due time")
             elif (wait_ms := TIERS.get(record.assignment.topic)) is not None:
-                at_ms = record.timestamp_ms + math.ceil(wait_ms * self._scale)
+                at_ms = self._end_of_wait(record, wait_ms)
                 self._far.add(record)
                 record.assignment.state.add(record, at_ms)
                 waiting.append((at_ms, Held(record, due_at_ms, in_tier=True)))
@@ -132,11 +132,17 @@ class Retry(Handler):
 
     def _move(self, held: Held, waiting: list[tuple[int, Held]]) -> None:
         """On to the next tier, or into memory if it is due soon."""
-        tier = next_hop(held.due_at_ms, int(self._clock_ms()), self._scale)
+        now_ms = self._clock_ms()
+        tier = next_hop(held.due_at_ms, int(now_ms), self._scale)
         if tier is None:
             waiting.append((held.due_at_ms, held))
         else:
-            self._produce(held.record, tier, held.record.key, -1)
+            until_ms = math.ceil(now_ms + TIERS[tier] * self._scale)
+            self._produce(held.record, tier, held.record.key, -1, ((UNTIL, b"%d" % until_ms),))
+
+    def _end_of_wait(self, record: Record, wait_ms: int) -> int:
+        scaled_ms, now_ms = math.ceil(wait_ms * self._scale), math.ceil(self._clock_ms())
+        return end_of_wait(record.headers, record.timestamp_ms, scaled_ms, now_ms)
 
     def _deliver(self, held: Held) -> None:
         lane = held.record.headers["lane"]
@@ -149,8 +155,15 @@ class Retry(Handler):
         held.record.assignment.state.remove(held.record)
         self._soon.add(held.record)
 
-    def _produce(self, record: Record, topic: str, key: bytes | str | None, partition: int) -> None:
-        headers: Headers = [*record.headers.items()]
+    def _produce(
+        self,
+        record: Record,
+        topic: str,
+        key: bytes | str | None,
+        partition: int,
+        more: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
+        headers: Headers = [*((n, v) for n, v in record.headers.items() if n != UNTIL), *more]
 
         def acked(ack: Ack) -> None:
             self._soon.remove(record)

@@ -1,9 +1,6 @@
 """The delay line on real Kafka: the same bytes, later, never early, whatever dies meanwhile."""
 
 import signal
-import time
-from collections import Counter
-from collections.abc import Iterable
 
 import psutil
 import pytest
@@ -11,9 +8,10 @@ import pytest
 from hookstream.model.records import Dead
 from hookstream.stream.deliveries import partition_of_lane
 from hookstream.stream.settings import KafkaSettings
-from hookstream.stream.topics import DEAD, DELIVERIES, RETRY, TIERS
-from hookstream.stream.writer import Ack, Writer
-from tests.fixtures.kafka import PARTITIONS, Seen, read_all, wait_until
+from hookstream.stream.topics import DEAD, RETRY
+from services.retry.tiers import UNTIL
+from tests.fixtures.kafka import PARTITIONS, read_all, wait_until
+from tests.retry.waiting import delivered, hops, ids, late_ms, now_ms, put_waiting
 from tests.started import started
 
 pytestmark = pytest.mark.alone
@@ -24,64 +22,6 @@ LATE_MS = 1_000
 RESTARTED_LATE_MS = 30_000
 COMMITTED_MS = 1_000
 """Ten times as often the loop commits: what was moved before is not moved again."""
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def put_waiting(
-    kafka: KafkaSettings,
-    waiting: Iterable[tuple[str, int]],
-    *,
-    topic: str = RETRY,
-    size: int = 0,
-    **changed: bytes,
-) -> None:
-    """Put (delivery, due) pairs on a topic as the deliverer does: keyed by the delivery."""
-    writer = Writer(kafka, "tests", on_fatal=print)
-    refused: list[Ack] = []
-    for delivery, due_at_ms in waiting:
-        headers = {
-            "delivery": delivery.encode(),
-            "turn": b"2",
-            "due": b"%d" % due_at_ms,
-            "lane": f"lane of {delivery}".encode(),
-            "hash": b"0123456789abcdef",
-            "traceparent": b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01",
-        }
-        raw = f"bytes of {delivery}".encode().ljust(size, b".")
-        writer.produce(
-            topic,
-            raw,
-            lambda ack: refused.append(ack) if ack.refused else None,
-            key=delivery,
-            headers=[*(headers | changed).items()],
-        )
-    assert writer.close(30)
-    assert refused == []
-
-
-def delivered(kafka: KafkaSettings) -> list[Seen]:
-    return read_all(kafka, DELIVERIES)
-
-
-def late_ms(seen: Seen) -> int:
-    """How long after its due time a delivery got onto its topic, by the broker's clock."""
-    return seen.timestamp_ms - int(seen.headers["due"])
-
-
-def hops(kafka: KafkaSettings) -> dict[str, list[str]]:
-    """delivery -> the tiers it went through, in order."""
-    seen = [
-        (s.timestamp_ms, tier, s.headers["delivery"])
-        for tier in TIERS
-        for s in read_all(kafka, tier)
-    ]
-    found: dict[str, list[str]] = {}
-    for _, tier, delivery in sorted(seen):
-        found.setdefault(delivery.decode(), []).append(tier)
-    return found
 
 
 def test_each_comes_when_due_by_the_tiers_that_are_left_in_time(kafka: KafkaSettings) -> None:
@@ -108,6 +48,7 @@ def test_what_comes_out_is_what_went_in(kafka: KafkaSettings) -> None:
         put_waiting(kafka, [("d", now_ms() + 4_000)])
         wait_until(lambda: delivered(kafka), WITHIN_S)
     came, tier, out = read_all(kafka, RETRY)[0], read_all(kafka, "retry.2s")[0], delivered(kafka)[0]
+    assert tier.headers.pop(UNTIL)
     assert (came.raw, came.headers, came.key) == (tier.raw, tier.headers, tier.key)
     assert (came.raw, came.headers) == (out.raw, out.headers)
     lane = b"lane of d"
@@ -148,11 +89,6 @@ def test_killed_with_records_waiting_all_come_and_none_early(kafka: KafkaSetting
     assert once
     times = ids(kafka)
     assert {delivery: times[delivery] for delivery in once} == dict.fromkeys(once, 1)
-
-
-def ids(kafka: KafkaSettings) -> Counter[str]:
-    """delivery -> how often it came out."""
-    return Counter(seen.headers["delivery"].decode() for seen in delivered(kafka))
 
 
 def test_what_is_no_delivery_is_dead_and_the_others_go_on(kafka: KafkaSettings) -> None:

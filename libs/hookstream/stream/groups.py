@@ -52,7 +52,7 @@ def _asker(kafka: KafkaSettings, group: str, attempt: int) -> Consumer:
     """
     return Consumer(
         kafka.client(f"hookstream-asks-{attempt}")
-        | {"group.id": kafka.group_prefix + group, "enable.auto.commit": False}
+        | {"group.id": kafka.group_prefix + group, "enable.auto.commit": False, "log_level": 2}
     )
 
 

@@ -39,6 +39,8 @@ TIERS: dict[str, int] = {
 
 _DAY_MS = 86_400_000
 _KIB = 1024
+_TRIMMED = {"segment.bytes": str(64 * _KIB * _KIB)}
+"""Kafka gives back the disk of whole files alone: of topics that are trimmed they are small."""
 _KNOWN_WITHIN_S = 30.0
 
 
@@ -61,7 +63,7 @@ def topics(keyed: int = 16, delayed: int = 4) -> list[Topic]:
         Topic(EVENTS, keyed, _kept(7, big)),
         Topic(DELIVERIES, keyed, _kept(7, big)),
         Topic(OUTCOMES, keyed, _kept(7, big)),
-        *(Topic(name, delayed, _kept(7, big)) for name in (RETRY, *TIERS)),
+        *(Topic(name, delayed, _kept(7, big) | _TRIMMED) for name in (RETRY, *TIERS)),
         Topic(CONFIG, 1, _kept(7, big) | compact | {"delete.retention.ms": str(7 * _DAY_MS)}),
         Topic(DEAD, 1, _kept(30, 2048 * _KIB)),
     ]
