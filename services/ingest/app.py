@@ -20,13 +20,15 @@ class App:
         hint = 'POST {"status": "done"} closes the delivery'
         close = Endpoint(callbacks.close, PATH + "{token}", hint=hint)
         self._endpoints = [one, many, close]
-        routes = [Route(ONE, one), Route(MANY, many), Route(PATH + "{token}", close)]
+        self._events = {ONE: one, MANY: many}  # found without a router: they are hot
+        routes = [Route(PATH + "{token}", close)]
         nothing = Endpoint(_nothing, "", method="")
         self._router: ASGIApp = Router(routes, redirect_slashes=False, default=nothing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI wants it."""
-        await self._router(scope, receive, send)
+        app = self._events.get(scope.get("path", ""), self._router)
+        await app(scope, receive, send)
 
     @property
     def refused(self) -> int:

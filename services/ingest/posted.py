@@ -22,7 +22,7 @@ class Posted(Struct, forbid_unknown_fields=True):
     id: Text = UNSET
     source: Text = UNSET
     subject: Text = UNSET
-    created_at: Annotated[datetime, Meta(tz=True)] | UnsetType | None = UNSET
+    created_at: Raw | UnsetType = UNSET
     webhook: Text = UNSET
 
 
@@ -39,6 +39,7 @@ _MISSING = re.compile(r"missing required field `(\w+)`")
 _AT = re.compile(r"^(.*) - at `\$\.(\w+)`", re.DOTALL)
 
 _decoder = msgspec.json.Decoder(Posted)
+_time = msgspec.json.Decoder(Annotated[datetime, Meta(tz=True)] | None)
 _array = msgspec.json.Decoder(list[Raw])
 
 
@@ -66,10 +67,19 @@ def split(body: bytes) -> list[bytes | Raw]:
 
 
 def created_at_ms(posted: Posted, now_ms: int) -> int:
-    """When it happened: as given, else now."""
-    if not isinstance(posted.created_at, datetime):
+    """When it happened: as given, else now. Raises `Problem` if what is given is no time."""
+    if posted.created_at is UNSET:
         return now_ms
-    return (posted.created_at - _EPOCH) // _MS
+    try:
+        at = _time.decode(posted.created_at)
+    except msgspec.DecodeError as error:
+        raise _wrong_time(str(error)) from None
+    return now_ms if at is None else (at - _EPOCH) // _MS
+
+
+def _wrong_time(text: str) -> Problem:
+    detail, hint = f"created_at: {text[:200]}", _HINTS["created_at"]
+    return Problem(422, "invalid_created_at", detail, field="created_at", hint=hint)
 
 
 def not_json(error: Exception) -> Problem:
@@ -101,12 +111,14 @@ def _unknown(name: str) -> Problem:
 
 
 def _may_repeat(raw: bytes | Raw, posted: Posted) -> bool:
-    """Whether there are more colons outside `data` than members: a text has one, or a repeat."""
-    given = 2 + sum(
-        value is not UNSET
-        for value in (posted.id, posted.source, posted.subject, posted.created_at, posted.webhook)
-    )
-    return bytes(raw).count(b":") - bytes(posted.data).count(b":") != given
+    """Whether there are other colons than members have, and values: an escape, or a repeat."""
+    colons = 2 + posted.type.count(":") + bytes(posted.data).count(b":")
+    for text in (posted.id, posted.source, posted.subject, posted.webhook):
+        if text is not UNSET:
+            colons += 1 + (text.count(":") if text else 0)
+    if posted.created_at is not UNSET:
+        colons += 1 + bytes(posted.created_at).count(b":")
+    return bytes(raw).count(b":") != colons
 
 
 def _refuse_repeats(raw: bytes | Raw) -> None:
