@@ -3,6 +3,7 @@
 import functools
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -134,6 +135,36 @@ def test_its_kafka_keeps_what_ours_keep_and_its_database_is_the_clusters() -> No
     assert container(small["topics"])["args"] == services()["topics"]["command"]
 
 
+def test_those_who_watch_look_where_the_services_are() -> None:
+    """Prometheus at every service's metrics, Grafana and the collector at what stands here."""
+    (scraped, *_) = observability("prometheus.yaml")["scrape_configs"]
+    (names,) = scraped["dns_sd_configs"]
+    health = environment("router").read(ProcessSettings)
+    assert (names["names"], names["port"]) == (list(SERVICES), health.health_port)
+    sources = observability("grafana/provisioning/datasources/hookstream.yaml")["datasources"]
+    hosts = {urlsplit(source["url"]).hostname for source in sources if "//" in source["url"]}
+    traces = observability("collector.yaml")["exporters"]["otlp"]["endpoint"]
+    hosts |= {traces.partition(":")[0]}
+    sent_to = environment("router").read(TelemetrySettings).otlp_endpoint
+    assert hosts | {urlsplit(sent_to or "").hostname} <= services().keys()
+    named = re.findall(r"\$(\w+)", str(sources))
+    assert set(named) <= services()["grafana"]["environment"].keys()
+
+
+def observability(file: str) -> dict[str, Any]:
+    """One of the files that are mounted."""
+    found: dict[str, Any] = yaml.safe_load((ROOT / "observability" / file).read_text("utf-8"))
+    return found
+
+
+def test_the_page_on_grafanas_role_says_what_the_file_does() -> None:
+    page = " ".join((ROOT / "docs" / "observability.md").read_text("utf-8").split())
+    text = (ROOT / "observability" / "grafana" / "role.sql").read_text("utf-8")
+    grants = re.findall(r"GRANT [^;]*;", text)
+    assert len(grants) == 3
+    assert [grant for grant in grants if " ".join(grant.split()) not in page] == []
+
+
 def test_grafana_reads_what_it_shows_and_nothing_secret(database: str) -> None:
     """The role's statements on a real database; they may be run again."""
     text = (ROOT / "observability" / "grafana" / "role.sql").read_text("utf-8")
@@ -145,7 +176,7 @@ def test_grafana_reads_what_it_shows_and_nothing_secret(database: str) -> None:
             connection.execute("SET ROLE grafana")
             connection.execute("SELECT name, state FROM webhooks")
             connection.execute("SELECT id FROM deliveries")
-            for hidden in ("secrets", "headers", "record"):
+            for hidden in ("secrets", "headers", "record", "url"):
                 query = sql.SQL("SELECT {} FROM webhooks").format(sql.Identifier(hidden))
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(query)
