@@ -7,6 +7,7 @@ hardly depends on what else the machine does: for comparing two versions, one af
 
 import asyncio
 import base64
+import gc
 import os
 import sys
 import time
@@ -22,6 +23,7 @@ from hookstream.model.policy import Policy
 from hookstream.model.records import Delivery, Event, Webhook
 from hookstream.model.seal import Keys, secret_place
 from hookstream.process.logs import Logs
+from hookstream.process.run import GC_THRESHOLDS
 from hookstream.process.telemetry import TelemetrySettings, make
 from hookstream.stream.codec import Codec
 from hookstream.stream.record import Assignment, Record
@@ -193,6 +195,7 @@ def main(turns: int, runs: int) -> None:
     """Print the least, and the median."""
     telemetry = make("bench", "0", TelemetrySettings())
     metrics.set_meter_provider(telemetry.meters)
+    gc.set_threshold(*GC_THRESHOLDS)
     with Receiving() as receiver:
         spent = sorted(uvloop.run(measured(receiver.url, turns, runs)))
         answered = sum(receiver.counts().values())

@@ -24,7 +24,7 @@ class Answering(Protocol):
         """How its connection was made, where it is the first on it."""
 
     async def read_some(self) -> bytes:
-        """What has arrived, waiting for the first of it; empty at the end."""
+        """What has arrived, waiting for the first of it; empty at the end, which closes it too."""
 
     async def close(self) -> None:
         """What is not read by now never will be."""
@@ -76,6 +76,7 @@ class _Response:
         async for chunk in self._chunks:
             if chunk:
                 return chunk
+        await self.close()
         return b""
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from hookstream.model.errors import CUT_BY_PEER, CUT_IN_TIME, FAULTS, ErrorKind
 from hookstream.model.request import OutgoingRequest
 from services.deliverer.answer import Answer
 from services.deliverer.connections import CutWhileConnecting
-from services.deliverer.deadline import Deadline
+from services.deliverer.deadline import Deadlines
 from services.deliverer.faults import foreign_kind
 from services.deliverer.seam import Answering, Behind, Exchanging
 from services.deliverer.transport import AiohttpTransport
@@ -31,6 +31,7 @@ class Sender:
             transport if isinstance(transport, AiohttpTransport) else Behind(transport)
         )
         self._clock = clock
+        self._deadlines = Deadlines()
 
     async def send(self, outgoing: OutgoingRequest, deadline_ms: int) -> Answer:
         """The answer. Status and headers decide, if they come within the deadline (F3).
@@ -40,7 +41,7 @@ class Sender:
         """
         exchange = _Exchange(int(self._clock() * 1000))
         try:
-            with Deadline(deadline_ms / 1000):
+            with self._deadlines.within(deadline_ms / 1000):
                 await exchange.run(self._engine, outgoing)
         except TimeoutError as error:
             connecting = isinstance(error.__cause__, CutWhileConnecting)
@@ -77,7 +78,8 @@ class _Exchange:
         try:
             await self._read(reply)
         finally:
-            await reply.close()
+            if self._cut:
+                await reply.close()
 
     async def _read(self, reply: Answering) -> None:
         while len(self._body) <= READ_BODY:

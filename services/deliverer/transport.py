@@ -63,7 +63,7 @@ class Reply:
         if content.at_eof():
             return b""
         try:
-            return await content.read(_CHUNK)
+            return content.read_nowait() if content.is_eof() else await content.read(_CHUNK)
         except _ENGINES as error:
             raise translate(error) from error
 
