@@ -50,6 +50,9 @@ def alone(old: Sequence[Row], new: Sequence[Row]) -> list[str]:
                 found.append(f"{name}: not in the {which} table")
             elif row.failed:
                 found.append(f"{name}: failed in the {which} table: {row.failed}")
+            else:
+                continue
+            break
     return found
 
 
@@ -105,8 +108,8 @@ def _of_row(old: Row, new: Row, floors: tuple[Row | None, Row | None]) -> Iterab
             was_floor, is_floor = _beside(old, floors[0], figure), _beside(new, floors[1], figure)
             normalised = _change(ratio(was, was_floor), ratio(now, is_floor))
         yield Difference(old.name, figure, was, now, _change(was, now), normalised, runs)
-    for figure in new.figures.keys() & old.figures.keys():
-        was, now = old.figures[figure], new.figures[figure]
+    for figure, now in new.figures.items():
+        was = old.figures.get(figure)
         if was is not None and now is not None:
             yield Difference(old.name, figure, was, now, _change(was, now), None, runs)
 

@@ -40,7 +40,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="another checkout: its services do the same in turn with ours, and both are compared",
 )
 @click.option(
-    "--compare", nargs=2, type=_FILE, help="measure nothing: two files of --json, OLD and NEW"
+    "--compare",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    help="measure nothing: two files of --json, OLD and NEW",
 )
 def command(
     rows: tuple[str, ...],

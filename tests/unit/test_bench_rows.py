@@ -164,10 +164,10 @@ def test_differences_in_percent_and_beside_the_machine_s_own() -> None:
     assert found["deliverer", "cpu_s_per_1000"].normalised == pytest.approx(0)
     assert found["deliverer", "p99_ms"].normalised is None
     assert found["floor", "events_per_s"].normalised is None
-    assert compare.alone(OLD, NEW) == [
+    assert compare.alone([*OLD, Row(name="bad", failed="x")], [*NEW, Row(name="bad")]) == [
         "gone: not in the new table",
+        "bad: failed in the old table: x",
         "new: not in the old table",
-        "new: failed in the new table: LoadError: no",
     ]
 
 
@@ -207,6 +207,8 @@ def test_comparing_by_command_fails_on_bad_input_alone(tmp_path: Path) -> None:
     bad = CliRunner().invoke(command, ["--compare", str(old), str(none)])
     assert bad.exit_code == 1
     assert "not a list of rows" in bad.output
+    gone = CliRunner().invoke(command, ["--compare", str(old), str(tmp_path / "gone.json")])
+    assert (gone.exit_code, "No such file" in gone.output) == (1, True)
 
 
 # -- names --------------------------------------------------------------------------------------
