@@ -4,7 +4,7 @@ BIN = .venv/bin
 STAMP = .venv/stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check tests unit bench lock clean
+.PHONY: help demo up test check tests unit bench chaos soak lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ test: ## all of it: check, tests on real Kafka and PostgreSQL, the demo once
 
 bench: $(STAMP) ## throughput, CPU and delays on this machine (ARGS="--json FILE row …")
 	@exec $(BIN)/hookstream bench $(ARGS)
+
+chaos: $(STAMP) ## faults by a plan, under load, on three brokers; the end is checked (ARGS="--minutes 10 --seed 7")
+	@exec $(BIN)/python -m tests.chaos $(ARGS)
+
+soak: $(STAMP) ## half of capacity for long: is anything growing? (ARGS="--minutes 30")
+	@exec $(BIN)/python -m bench.soak $(ARGS)
 
 # What the image is made of, and made with: parts of requirements.txt.
 LOCK_IMAGE = --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header \

@@ -1,0 +1,214 @@
+"""The checker of `make chaos` goes red for what must not be, and names the cause of what may."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from msgspec import structs
+
+from tests.chaos.check import check
+from tests.chaos.evidence import (
+    SECOND_NS,
+    Attempted,
+    Death,
+    Ended,
+    Evidence,
+    Fault,
+    Key,
+    Logged,
+    Move,
+    Request,
+    Retry,
+)
+from tests.chaos.gaps import gaps_ms
+from tests.chaos.plan import long_plan, short_plan
+from tests.chaos.report import as_text, report
+
+T0 = 1_800_000_000 * SECOND_NS
+KEY = ("good-0", "e4")
+ONE, TWO = "deliverer-1#1", "deliverer-2#1"
+
+
+def at(seconds: float) -> int:
+    return T0 + int(seconds * SECOND_NS)
+
+
+def request(
+    seconds: float,
+    by: str = ONE,
+    lasts_s: float | None = 0.1,
+    status: int | None = 200,
+    key: Key = KEY,
+) -> Request:
+    closed_ns = None if lasts_s is None else at(seconds + lasts_s)
+    return Request(key, by, at(seconds), closed_ns, status if lasts_s is not None else None)
+
+
+def attempt(
+    seconds: float, turn: int = 1, lasts_s: float = 0.1, status: int | None = 200
+) -> Attempted:
+    return Attempted(KEY, turn, int(at(seconds) / 1e6) - 1, int(lasts_s * 1000) + 2, status)
+
+
+def fault(kind: str, target: str, begins_s: float, ends_s: float) -> Fault:
+    return Fault(kind=kind, target=target, from_ns=at(begins_s), to_ns=at(ends_s), open=1)
+
+
+def evidence(**more: object) -> Evidence:
+    """One event, sent, received and logged once; `more` replaces."""
+    clean = Evidence(
+        session_s=6.0,
+        wanted={KEY: "succeeded"},
+        sent_ns={"e4": at(0)},
+        requests=[request(1)],
+        ended={KEY: Ended("succeeded", 1)},
+        attempted=[attempt(1)],
+        faults=[],
+        deaths=[],
+        moves=[],
+        prompt=frozenset({"good-0"}),
+    )
+    return structs.replace(clean, **more)
+
+
+KILL = {"faults": [fault("kill", ONE, 1.05, 3)], "deaths": [Death(ONE, at(1.05), planned=True)]}
+AGAIN = {"requests": [request(1), request(8, TWO)], "attempted": [attempt(8)]}
+"""Sent at 1 s, and again at 8 s; only the second is logged."""
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        pytest.param({}, [], id="clean"),
+        pytest.param({"ended": {}, "attempted": [], "requests": []}, ["lost"], id="no row"),
+        pytest.param(
+            {"ended": {KEY: Ended("retrying", 1)}}, ["lost"], id="not ended"
+        ),
+        pytest.param(
+            {"requests": [request(1, status=500)], "attempted": [attempt(1, status=500)]},
+            ["lost"],
+            id="its receiver never took it",
+        ),
+        pytest.param(AGAIN, ["unexplained_repeat"], id="repeated without a fault"),
+        pytest.param(AGAIN | KILL, [], id="repeated, open at a kill"),
+        pytest.param(
+            AGAIN | {"faults": [fault("kill", TWO, 1.05, 3)],
+                     "deaths": [Death(TWO, at(1.05), planned=True)]},
+            ["unexplained_repeat"],
+            id="another was killed",
+        ),
+        pytest.param(
+            AGAIN | {"faults": [fault("kill", ONE, 5, 6)],
+                     "deaths": [Death(ONE, at(5), planned=True)]},
+            ["unexplained_repeat"],
+            id="answered long before the kill",
+        ),
+        pytest.param(
+            AGAIN | {"faults": [fault("kill", ONE, 5, 6), fault("kill", "kafka-1", 0.5, 4)],
+                     "deaths": [Death(ONE, at(5), planned=True)]},
+            [],
+            id="answered long before, but brokers kept its ack back",
+        ),
+        pytest.param(
+            {"requests": [request(7), request(9, TWO)], "attempted": [attempt(9)]} | KILL,
+            ["unexplained_repeat"],
+            id="sent after the kill by whom was killed",
+        ),
+        pytest.param(
+            AGAIN | {"faults": [fault("stop", ONE, 1.05, 10)],
+                     "moves": [Move(ONE, "lost", at(10.1))]},
+            [],
+            id="repeated, open when it was stopped",
+        ),
+        pytest.param(
+            {
+                "requests": [request(8, TWO), request(12.2)],
+                "attempted": [attempt(8)],
+                "faults": [fault("stop", ONE, 1.05, 12)],
+                "moves": [Move(ONE, "lost", at(12.5))],
+            },
+            ["unexplained_repeat"],
+            id="sent by one that stood still, after it went on",
+        ),
+        pytest.param(
+            AGAIN | {"faults": [fault("add", "deliverer-3#1", 0.5, 2)],
+                     "moves": [Move(ONE, "revoked", at(1.05))]},
+            [],
+            id="repeated, open when its partition moved",
+        ),
+        pytest.param(
+            AGAIN | {"moves": [Move(ONE, "revoked", at(1.05))]},
+            ["unexplained_repeat"],
+            id="a move that no fault is the cause of",
+        ),
+        pytest.param(
+            {"requests": [request(1), request(2, TWO)], "attempted": [attempt(1), attempt(2)]},
+            ["unexplained_repeat"],
+            id="a turn logged twice",
+        ),
+        pytest.param(
+            {"attempted": []}, ["miscounted", "missing_attempt"], id="an attempt is missing"
+        ),
+        pytest.param(
+            {"attempted": [attempt(1), attempt(2, turn=2)], "ended": {KEY: Ended("succeeded", 2)}},
+            ["attempt_without_request"],
+            id="an attempt that nobody received",
+        ),
+        pytest.param({"ended": {KEY: Ended("succeeded", 2)}}, ["miscounted"], id="miscounted"),
+        pytest.param({"wanted": {}}, ["unknown_delivery"], id="a delivery nobody asked for"),
+        pytest.param({"dead": 1}, ["dead"], id="something is dead"),
+        pytest.param(
+            {"deaths": [Death("router-1#1", at(1), planned=False)]}, ["fell"], id="fell by itself"
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_found(more: dict[str, object], found: list[str]) -> None:
+    assert [finding.kind for finding in check(evidence(**more)).findings] == found
+
+
+def test_a_repeat_is_named_by_its_fault() -> None:
+    repeats = check(evidence(**AGAIN, **KILL)).repeats
+    assert [(r.request.at_ns, r.cause) for r in repeats] == [(at(1), f"kill {ONE}")]
+
+
+@pytest.mark.parametrize(
+    ("target", "gap_ms"),
+    [
+        ("router-1#1", 900.0),  # sent at 0, came at 1, the fault was at 0.1
+        ("retry-1#1", 400.0),
+        ("status-1#1", 700.0),
+        ("postgres", 300.0),
+        ("console-1#1", None),
+    ],
+)
+def test_the_gap_after_a_fault(target: str, gap_ms: float | None) -> None:
+    seen = evidence(
+        faults=[fault("kill", target, 0.1, 0.5)],
+        retries=[Retry(at(0.2), at(0.6)), Retry(at(5), at(9))],
+        logged=[Logged(at(0.1), at(0.8)), Logged(at(5), at(9))],
+    )
+    assert gaps_ms(seen) == [gap_ms]
+
+
+def test_a_gap_beyond_its_bound_fails_the_run() -> None:
+    seen = evidence(
+        requests=[request(12)], attempted=[attempt(12)], faults=[fault("kill", "router-1#1", 0, 1)]
+    )
+    late, in_time = (report(seen, check(seen), 1, slack) for slack in (1, 2))
+    assert not late.passed
+    assert in_time.passed
+    assert "late: kill router-1#1" in as_text(late)
+
+
+@pytest.mark.parametrize("make", [short_plan, lambda seed: long_plan(seed, 600)])
+def test_the_same_seed_gives_the_same_plan(make: Callable[[int], object]) -> None:
+    assert make(7) == make(7)
+    assert make(7) != make(8)
+
+
+def test_a_plan_never_breaks_two_brokers_at_once() -> None:
+    for seed in range(20):
+        brokers = [step for step in long_plan(seed, 1800) if step.service == "kafka"]
+        assert len(brokers) > 3
+        for one, next_ in pairwise(brokers):
+            assert one.at_s + one.lasts_s < next_.at_s
