@@ -191,10 +191,17 @@ class Deliverer(Handler):
             self._lanes.close([passage.turn])
             self._halt.hold(passage)
         elif isinstance(plan, Go):
-            passage.started_at_ms = self._clock_ms()
-            passage.task = self._aio.create_task(self._send(passage))
+            self._go(passage)
         elif not isinstance(plan, Wait):
             self._end(passage, without_request(plan, self._clock_ms()))
+
+    def _go(self, passage: Passage) -> None:
+        """Send; after a stall only once the group has confirmed us: another may have sent it."""
+        if self.steady():
+            passage.started_at_ms = self._clock_ms()
+            passage.task = self._aio.create_task(self._send(passage))
+        else:
+            self._held.append(lambda: self._go(passage) if passage.may_go else None)
 
     def _follow_all(self, decided: Decided) -> None:
         for turn, plan in decided:

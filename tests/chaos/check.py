@@ -8,8 +8,9 @@ from tests.chaos.attribute import Attribution
 from tests.chaos.evidence import Attempted, Evidence, Key, Request
 
 SLACK_S = 1.0
-ROUNDED_MS = 20
-"""A request may come so much before or after what its attempt says: other clocks, rounding."""
+EARLY_MS, LATE_MS = 20, 250
+"""A request may be noted so long before or after the times of its attempt: the receiver is a
+process of its own, and gets to it when it gets to it."""
 
 
 class Finding(NamedTuple):
@@ -81,7 +82,7 @@ def match(requests: Sequence[Request], attempts: Sequence[Attempted]) -> Matched
 def _fits(request: Request, attempt: Attempted) -> bool:
     at_ms = request.at_ns / 1e6
     ended_ms = attempt.started_ms + attempt.duration_ms
-    in_time = attempt.started_ms - ROUNDED_MS <= at_ms <= ended_ms + ROUNDED_MS
+    in_time = attempt.started_ms - EARLY_MS <= at_ms <= ended_ms + LATE_MS
     return in_time and (attempt.status is None or attempt.status == request.status)
 
 

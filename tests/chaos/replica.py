@@ -106,8 +106,8 @@ class Replica:
         return {f"{self.name}#{n}": self.folder / f"{n}.log" for n in range(1, self.starts + 1)}
 
     def last_words(self) -> str:
-        """The end of its latest log."""
-        return tail(self._child.log)
+        """How it ended, and the end of its latest log."""
+        return f"exit code {self._child.exit_code}\n{tail(self._child.log)}"
 
     def _is_ours(self, process: psutil.Process) -> bool:
         return process.cmdline()[-1:] == [str(self.folder)]

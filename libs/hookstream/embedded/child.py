@@ -50,6 +50,11 @@ class Child:
         """Whether it runs. Asks for one process alone; `pids` looks through all there are."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended: negative, the signal; None while it runs or before it was started."""
+        return self._process.poll() if self._process is not None else None
+
     def claim(self) -> None:
         """Make the folder ours: end leftovers of a dead owner, EmbeddedError if it is alive."""
         if self._process is not None:

@@ -21,6 +21,8 @@ _PASSING = {
     "COORDINATOR_LOAD_IN_PROGRESS",
     "COORDINATOR_NOT_AVAILABLE",
     "NOT_COORDINATOR",
+    "LEADER_NOT_AVAILABLE",
+    "NOT_LEADER_FOR_PARTITION",
     "_TIMED_OUT",
     "_TRANSPORT",
     "_WAIT_COORD",
@@ -39,7 +41,7 @@ class OffsetsMissing(Exception):
 def committed(kafka: KafkaSettings, group: str, topic: str, partitions: int) -> dict[int, Any]:
     """partition -> `Committed`, or None where the group's commit is missing or not ours."""
     asked = [TopicPartition(kafka.topic(topic), p) for p in range(partitions)]
-    found = _waited_out(lambda n: _asker(kafka, group, n).committed(asked, timeout=_TRY_S))
+    found = waited_out(lambda n: _asker(kafka, group, n).committed(asked, timeout=_TRY_S))
     return {p.partition: Committed.parse(p.offset, p.metadata) for p in found}
 
 
@@ -72,13 +74,15 @@ def set_offsets(kafka: KafkaSettings, group: str, topic: str, offsets: dict[int,
             if partition.error is not None:
                 raise KafkaException(partition.error)
 
-    _waited_out(ask)
+    waited_out(ask)
 
 
-def _waited_out(ask: Callable[[int], _Answer]) -> _Answer:
-    """What `ask` answers once the group's coordinator is found, within 15 s.
+def waited_out(ask: Callable[[int], _Answer]) -> _Answer:
+    """What `ask` answers once a broker is found that knows (a group's coordinator, a partition's
+    leader), within 15 s; then KafkaException.
 
-    Asked anew, by a new client: a broker that is only starting may never answer a request.
+    `ask` gets the number of the attempt: a broker that is only starting may never answer a request,
+    so that some ask by a new client each time.
     """
     deadline = time.monotonic() + _TIMEOUT_S
     for attempt in itertools.count():

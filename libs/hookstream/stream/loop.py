@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from hookstream.stream.counts import Counts
 from hookstream.stream.dead import Decoder
 from hookstream.stream.gap import Gap, step_over
-from hookstream.stream.groups import OffsetsMissing
+from hookstream.stream.groups import OffsetsMissing, waited_out
 from hookstream.stream.member import member
 from hookstream.stream.pace import Pace
 from hookstream.stream.record import Assignment, Events, Record
@@ -317,7 +317,8 @@ class Loop:
     # -- rebalances -----------------------------------------------------------------------------
 
     def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        taken = [self._take(p) for p in consumer.committed(parts, timeout=10)] if parts else []
+        found = waited_out(lambda _: consumer.committed(parts, timeout=2)) if parts else []
+        taken = [self._take(part) for part in found]
         own = self._handler.assigned(taken) if taken else {}
         for assignment in taken:
             start = own.get((assignment.topic, assignment.partition))

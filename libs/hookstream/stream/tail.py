@@ -8,6 +8,7 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from hookstream.model.records import Attempt, Growth, Outcome, Result, TopicsNote
+from hookstream.stream.groups import waited_out
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.settled import RING, Settlement
 from hookstream.stream.topics import OUTCOMES, partition_of
@@ -126,11 +127,17 @@ def _span(
     starts, ends = [], {}
     ring = min(RING, TAKEN_TOGETHER // max(len(log_from), 1))
     for partition, needed in log_from.items():
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+        low, high = _ends(consumer, topic, partition)
         start = max(low, min(high - ring, high if needed is None else needed))
         starts.append(TopicPartition(topic, partition, start))
         ends[partition] = high
     return starts, ends
+
+
+def _ends(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    """Asked again while another broker becomes its leader."""
+    asked = TopicPartition(topic, partition)
+    return waited_out(lambda _: consumer.get_watermark_offsets(asked, timeout=2))
 
 
 def _before(
@@ -144,7 +151,7 @@ def _before(
         starts, wanted = [], {}
         for partition in old:
             end = growth.ends[partition]
-            low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            low, _ = _ends(consumer, topic, partition)
             start = max(low, end - ring)
             if start < end:
                 starts.append(TopicPartition(topic, partition, start))
