@@ -154,10 +154,10 @@ DELIVERY = Board(
                     says="They get one probe a cool-down",
                 ),
                 Panel(
-                    "Requests to those that may hang",
+                    "Requests in flight, by receivers",
                     [
-                        Line("sum(hookstream_slots_suspects)", "in flight"),
-                        Line("sum(hookstream_slots_limit) / 8", "their share"),
+                        Line("sum by (hookstream_rank) (hookstream_slots_used)"),
+                        Line("sum(hookstream_slots_limit) / 8", "what suspects may hold"),
                     ],
                 ),
                 Panel(

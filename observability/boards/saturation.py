@@ -7,7 +7,7 @@ FILES = (
     f"max by (service_name, instance) (process_unix_file_descriptor_count{{{SERVICE}}}"
     f" / hookstream_process_files_limit{{{SERVICE}}})"
 )
-USED = "sum by (instance) (hookstream_slots_used / hookstream_slots_limit)"
+USED = "sum by (instance) (hookstream_slots_used) / sum by (instance) (hookstream_slots_limit)"
 WAITING = "hookstream_ingest_waiting / hookstream_ingest_waiting_limit"
 SATURATION = Board(
     "hookstream-saturation",

@@ -86,11 +86,6 @@ class Lanes:
         return self._known.circuits_open
 
     @property
-    def suspects_in_flight(self) -> int:
-        """Those of webhooks that failed or are silent."""
-        return self.shares.held[SUSPECT]
-
-    @property
     def is_full(self) -> bool:
         """Whether reading should pause: no slot is free, or too much waits in memory."""
         return self.in_flight >= self._slots or self.waiting_bytes >= self._max_waiting_bytes

@@ -56,11 +56,14 @@ STAGE = Declared(
     ("hookstream.stage",),
     DELAY_BUCKETS_S,
 )
-IN_FLIGHT = Declared("hookstream.slots.used", "gauge", "{request}", "Requests in flight")
-SLOTS = Declared("hookstream.slots.limit", "gauge", "{request}", "How many may be in flight")
-SUSPECTS = Declared(
-    "hookstream.slots.suspects", "gauge", "{request}", "Those to receivers that may hang"
+IN_FLIGHT = Declared(
+    "hookstream.slots.used",
+    "gauge",
+    "{request}",
+    "Requests in flight, by what is known of their receivers (deliverer/shares.py)",
+    ("hookstream.rank",),
 )
+SLOTS = Declared("hookstream.slots.limit", "gauge", "{request}", "How many may be in flight")
 WAITING = Declared("hookstream.lanes.waiting", "gauge", "{delivery}", "Wait in memory for a lane")
 WAITING_BYTES = Declared("hookstream.lanes.waiting.size", "gauge", "By", "What they take up")
 KNOWN = Declared("hookstream.lanes.known", "gauge", "{webhook}", "Webhooks with traffic of late")
@@ -71,16 +74,19 @@ STOPPED = Declared(
     "hookstream.sending.stopped", "gauge", "1", "1 while a person stopped all sending"
 )
 METRICS = (
-    TURNS, ATTEMPTS, REQUEST, LATENCY, STAGE, IN_FLIGHT, SLOTS, SUSPECTS, WAITING, WAITING_BYTES,
+    TURNS, ATTEMPTS, REQUEST, LATENCY, STAGE, IN_FLIGHT, SLOTS, WAITING, WAITING_BYTES,
     KNOWN, CIRCUITS, STOPPED,
 )  # fmt: skip
+
+RANKS = ("suspect", "unproven", "slow", "fast")
 
 
 def observe_lanes(lanes: Lanes) -> None:
     """Show how full the process is. Once a process."""
-    observe(IN_FLIGHT, single(lambda: lanes.in_flight))
+    observe(
+        IN_FLIGHT, lambda: [(n, (rank,)) for rank, n in zip(RANKS, lanes.shares.held, strict=True)]
+    )
     observe(SLOTS, single(lambda: lanes.slots))
-    observe(SUSPECTS, single(lambda: lanes.suspects_in_flight))
     observe(WAITING, single(lambda: lanes.waiting))
     observe(WAITING_BYTES, single(lambda: lanes.waiting_bytes))
     observe(KNOWN, single(lambda: len(lanes)))
@@ -96,7 +102,8 @@ class Turns:
     """Counts turns as their outcomes are acknowledged. On one thread; it is hot."""
 
     def __init__(self) -> None:
-        self._turns: Counter[tuple[Value, ...]] = Counter()
+        self.by_result: Counter[tuple[Value, ...]] = Counter()
+        """(result, reason) -> turns so far."""
         self._attempts: Counter[tuple[Value, ...]] = Counter()
         self._requests: dict[tuple[int | None, str | None], Series] = {}
         latency, stage = durations(LATENCY), durations(STAGE)
@@ -104,13 +111,13 @@ class Turns:
         self._stages = {
             name: stage.of(name) for name in ("queue", "lane", "dns", "connect", "tls", "body")
         }
-        observe(TURNS, lambda: [(n, key) for key, n in list(self._turns.items())])
+        observe(TURNS, lambda: [(n, key) for key, n in list(self.by_result.items())])
         observe(ATTEMPTS, lambda: [(n, key) for key, n in list(self._attempts.items())])
 
     def count(self, outcome: Outcome) -> None:
         """One more turn has ended."""
         result, attempt = outcome.result, outcome.attempt
-        self._turns[result, _reason(result, outcome.reason)] += 1
+        self.by_result[result, _reason(result, outcome.reason)] += 1
         if attempt is None:
             return
         number = outcome.attempt_number or 1

@@ -313,6 +313,8 @@ def test_whatever_happens_the_counts_are_right(
         assert lanes.waiting == len(kept)
         assert lanes.waiting_bytes == sum(turn.size for turn in kept)
         ranks = Counter(turn.endpoint.rank for turn in going if turn.endpoint)
+        opened = [lanes.health(f"wh_{number}").is_open for number in range(6)]
+        assert lanes.circuits_open == sum(opened)
         assert lanes.shares.held == [ranks[rank] for rank in range(FAST + 1)]
     for _ in range(40):  # all that waits is let go in the end
         now_ms += 1000

@@ -118,6 +118,10 @@ class Durations:
             found = self._series[values] = Series(self.declared.bounds)
         return found
 
+    def seen(self) -> set[tuple[Value, ...]]:
+        """The attributes' values that have occurred."""
+        return set(self._series)
+
     def metric(self, now_ns: int) -> Metric:
         """As the SDK hands histograms to exporters."""
         points = [self._point(v, s, now_ns) for v, s in list(self._series.items())]
