@@ -180,7 +180,11 @@ def _is_due_back(delivery: Delivery) -> bool:
 
 
 def _put_off_ms(delivery: Delivery, now_ms: int) -> int:
-    return now_ms - delivery.deferred_since_ms if delivery.deferred_since_ms else 0
+    """Since it was first due. What is late because all stood still was not put off for so long: its
+    turns are few, and each deferral no more than doubles the time."""
+    if delivery.deferred_since_ms is None:
+        return 0
+    return min(now_ms - delivery.deferred_since_ms, COOL_DOWN_MS << min(delivery.turn, 20))
 
 
 def _unbooked(webhook: Webhook, delivery: Delivery, until_ms: int, why: Why, now_ms: int) -> Defer:

@@ -33,8 +33,8 @@ TICK_MS = 100
 SILENT_MS = 1_000
 """A request open for longer makes its webhook a suspect, unless its answers take half as long."""
 PATIENCE = 8
-"""So many times as long as this process itself is behind its clock, requests may be late: they
-wait for it several times before they are over."""
+"""So many times as long as this process itself is behind its clock, what is open or waits may be
+late: it waits for the process several times before it is over."""
 ALWAYS = 4
 """So many of a fast webhook may wait whatever else does; where that is too much, reading pauses."""
 
@@ -341,8 +341,9 @@ class Lanes:
     def _give_up(self, now_ms: int) -> Decided:
         """Turns that waited for a second without a sign are deferred: memory is for moments."""
         decided: Decided = []
+        at_ms = now_ms - WAIT_MS - PATIENCE * self._behind_ms
         while self._entered and (
-            not self._entered[0].is_waiting or self._entered[0].at_ms + WAIT_MS <= now_ms
+            not self._entered[0].is_waiting or self._entered[0].at_ms <= at_ms
         ):
             turn = self._entered.popleft()
             if turn.is_waiting and turn.endpoint is not None:

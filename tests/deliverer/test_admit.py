@@ -84,9 +84,16 @@ def test_without_an_estimate_it_is_the_cool_down_a_little_apart(
 
 
 def test_a_quarter_of_the_time_put_off_keeps_deferrals_few() -> None:
-    plan = admitted(COOLING, View(), deferred_since_ms=NOW - 400_000)
+    plan = admitted(COOLING, View(), deferred_since_ms=NOW - 400_000, turn=12)
     assert isinstance(plan, Defer)
     assert plan.until_ms >= NOW + 100_000
+
+
+def test_what_is_late_because_all_stood_still_is_not_put_off_for_long() -> None:
+    view = View(silent=1, in_flight=2)
+    plan = admitted(Health(), view, deferred_since_ms=NOW - 3_600_000, turn=2)
+    assert isinstance(plan, Defer)
+    assert plan.until_ms <= NOW + 5000
 
 
 def test_a_booked_time_is_kept_and_not_booked_again() -> None:

@@ -142,7 +142,8 @@ class World:
             assert plan.until_ms > self.now_ms
             self.deferrals[turn.webhook.id] += 1
             since = turn.delivery.deferred_since_ms or self.now_ms
-            again = replace(turn.delivery, deferred_since_ms=since, reason=plan.why)
+            later = turn.delivery.turn + 1
+            again = replace(turn.delivery, turn=later, deferred_since_ms=since, reason=plan.why)
             self.at(plan.until_ms, "due", Turn(turn.webhook, again, turn.size))
 
     def run(self, until_ms: int) -> None:
