@@ -90,7 +90,7 @@ def test_a_quarter_of_the_time_put_off_keeps_deferrals_few() -> None:
 
 
 def test_what_is_late_because_all_stood_still_is_not_put_off_for_long() -> None:
-    view = View(silent=1, in_flight=2)
+    view = View(silent=2, in_flight=2)
     plan = admitted(Health(), view, deferred_since_ms=NOW - 3_600_000, turn=2)
     assert isinstance(plan, Defer)
     assert plan.until_ms <= NOW + 5000
