@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import aiohttp
 import httpx2
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
@@ -91,12 +92,14 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         connection = dial = None
         try:
             target = _target(url) if once else self._known(url)
-            parts = written(method, target.start, headers, body)
             connection = await self._connections.kept(target.key)
             if connection is None:
                 connection = await self._open(url)
                 dial = self._connections.first_use(connection.protocol)
-            reply = await _exchanged(connection, parts, method == "HEAD")
+            parts = written(method, target.start, headers, body)
+            protocol = _write(connection, parts, headless=method == "HEAD")
+            del parts  # nothing of the request is kept while its answer is waited for
+            reply = await _answered(connection, protocol)
         except BaseException as error:
             if connection is not None:
                 connection.close()
@@ -139,14 +142,18 @@ class _Stream(httpx2.AsyncByteStream):
         await self._reply.close()
 
 
-async def _exchanged(connection: Connection, parts: tuple[bytes, ...], headless: bool) -> Reply:
+def _write(connection: Connection, parts: tuple[bytes, ...], *, headless: bool) -> ResponseHandler:
     protocol = connection.protocol
     if protocol is None or protocol.transport is None:
         raise TransportFault("connection_lost")
     protocol.set_response_params(skip_payload=headless, read_until_eof=True, auto_decompress=False)
-    transport = protocol.transport
     for part in parts:
-        transport.write(part)
+        protocol.transport.write(part)
+    return protocol
+
+
+async def _answered(connection: Connection, protocol: ResponseHandler) -> Reply:
+    transport = protocol.transport
     while True:
         message, content = await protocol.read()
         if not 100 <= message.code < 200 or message.code == 101:
@@ -154,7 +161,8 @@ async def _exchanged(connection: Connection, parts: tuple[bytes, ...], headless:
 
     def ended() -> None:
         """Kept, but not with half a request in it: an answer may come before all is sent."""
-        (connection.close if transport.get_write_buffer_size() else connection.release)()
+        unsent = transport is not None and transport.get_write_buffer_size()
+        (connection.close if unsent else connection.release)()
 
     content.on_eof(ended)
     return Reply(message.code, message.raw_headers, content, connection)
