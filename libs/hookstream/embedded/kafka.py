@@ -112,7 +112,7 @@ class EmbeddedKafka:
         self._child.stop()
 
     def _is_ours(self, process: psutil.Process) -> bool:
-        return process.name() == "java" and process.cmdline()[-1] == str(self._properties)
+        return process.name() == "java" and process.cmdline()[-1:] == [str(self._properties)]
 
     @property
     def _logs(self) -> Path:
