@@ -1,0 +1,39 @@
+"""`make soak` tells what grows from what only trembles."""
+
+from bench.drift import Look, Minute, all_flat, as_text, judged, slope_of
+
+
+def looks(process: str, *, grows_mb: float = 0.0, files: float = 0.0) -> list[Look]:
+    return [
+        Look(process, 5.0 * n, 100 + grows_mb * n / 100 + n % 3, int(50 + files * n / 100), 12)
+        for n in range(101)
+    ]
+
+
+def minutes(grows_ms: float = 0.0) -> list[Minute]:
+    return [Minute(60.0 * n, 1000, 2.0, 8 + grows_ms * n / 30, 5, 100) for n in range(1, 31)]
+
+
+def not_flat(found: list[Look], by_minute: list[Minute]) -> list[tuple[str, str]]:
+    return [(v.of, v.figure) for v in judged(found, by_minute) if not v.flat and v.judged]
+
+
+def test_what_trembles_is_flat() -> None:
+    assert not_flat(looks("router"), minutes()) == []
+
+
+def test_what_grows_is_named() -> None:
+    assert not_flat(looks("router", grows_mb=40), minutes()) == [("router", "rss_mb")]
+    assert not_flat(looks("status", files=40), minutes()) == [("status", "files")]
+    assert not_flat(looks("router"), minutes(grows_ms=100)) == [("system", "p99_ms")]
+
+
+def test_buffers_of_kafka_are_shown_and_not_judged() -> None:
+    verdicts = judged(looks("kafka", grows_mb=400), minutes())
+    assert all_flat(verdicts)
+    assert "not judged" in as_text(verdicts, {"minutes": 30})
+
+
+def test_the_line_of_least_squares() -> None:
+    assert slope_of([(0, 1), (1, 3), (2, 5)]) == 2
+    assert slope_of([(0, 1)]) == 0
