@@ -51,6 +51,12 @@ class Attribution:
                 return name(fault)
         return None
 
+    def broker_was_away(self, at_ms: int) -> bool:
+        """Whether an outcome of about then may have been written to a broker that was away."""
+        at_ns, about_ns = at_ms * 1_000_000, self._slack_ns + self._settle_ns
+        brokers = [fault for fault in self._faults if fault.service == "kafka"]
+        return any(f.from_ns - about_ns <= at_ns <= f.to_ns + self._settle_ns for f in brokers)
+
     def _of(self, known: dict[str, list], by: str) -> list:  # type: ignore[type-arg]
         """Of one process; of all where the receiver could not tell who sent."""
         return known[by] if by else [each for some in known.values() for each in some]

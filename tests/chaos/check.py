@@ -32,6 +32,8 @@ class Checked(NamedTuple):
 
     findings: list[Finding]
     repeats: list[Repeat]
+    twice: int
+    """Outcomes that are on the topic twice, at the fault of a broker: the request was one."""
 
 
 def check(evidence: Evidence, slack_s: float = SLACK_S) -> Checked:
@@ -39,7 +41,9 @@ def check(evidence: Evidence, slack_s: float = SLACK_S) -> Checked:
     attribution = Attribution(evidence, slack_s)
     findings = [*_lost(evidence), *_miscounted(evidence), *_fallen(evidence)]
     repeats: list[Repeat] = []
-    requests, attempted = _by_key(evidence.requests), _by_key(evidence.attempted)
+    rows, twice, without_cause = once_each(evidence.attempted, attribution)
+    findings += [Finding("logged_twice", f"{each}") for each in without_cause]
+    requests, attempted = _by_key(evidence.requests), _by_key(rows)
     for key in sorted(requests.keys() | attempted.keys()):
         matched = match(requests.get(key, ()), attempted.get(key, ()))
         seen = f"requests: {requests.get(key)}; attempts: {attempted.get(key)}"
@@ -50,7 +54,21 @@ def check(evidence: Evidence, slack_s: float = SLACK_S) -> Checked:
                 repeats.append(Repeat(request, cause))
             else:
                 findings.append(_unexplained(evidence, request, len(attempted.get(key, ()))))
-    return Checked(findings, repeats)
+    return Checked(findings, repeats, twice)
+
+
+def once_each(
+    attempted: Iterable[Attempted], attribution: Attribution
+) -> tuple[list[Attempted], int, list[Attempted]]:
+    """The rows without copies; how many copies a broker's fault explains; copies it does not.
+
+    A producer whose broker goes writes again what was not acknowledged, also what was written.
+    """
+    counts = Counter(attempted)
+    copies = {row: count - 1 for row, count in counts.items() if count > 1}
+    unexplained = [row for row in copies if not attribution.broker_was_away(row.started_ms)]
+    explained = sum(count for row, count in copies.items() if row not in unexplained)
+    return list(counts), explained, unexplained
 
 
 class Matched(NamedTuple):

@@ -155,6 +155,14 @@ AGAIN = {"requests": [request(1), request(8, TWO)], "attempted": [attempt(8)]}
             id="an attempt that nobody received",
         ),
         pytest.param({"ended": {KEY: Ended("succeeded", 2)}}, ["miscounted"], id="miscounted"),
+        pytest.param(
+            {"attempted": [attempt(1), attempt(1)]}, ["logged_twice"], id="one request logged twice"
+        ),
+        pytest.param(
+            {"attempted": [attempt(1), attempt(1)], "faults": [fault("kill", "kafka-1", 1, 4)]},
+            [],
+            id="logged twice when a broker died",
+        ),
         pytest.param({"wanted": {}}, ["unknown_delivery"], id="a delivery nobody asked for"),
         pytest.param({"dead": 1}, ["dead"], id="something is dead"),
         pytest.param(
