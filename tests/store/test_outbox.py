@@ -52,6 +52,16 @@ def test_rows_come_in_order_and_go_when_deleted(pool: Pool, holder: Holder) -> N
     assert [row.id for row in outbox.oldest(holder.connection, 9)] == ids[2:]
 
 
+def test_rows_of_one_topic_may_wait_and_the_others_do_not(pool: Pool, holder: Holder) -> None:
+    """While partitions grow deliveries wait (once.md 13)."""
+    before = put(pool, "a")
+    with pool.connection() as connection, connection.cursor() as cursor:
+        held = outbox.put(cursor, "deliveries", "lane", Workspace(id="b", version=1, name="b"))
+    after = put(pool, "c")
+    assert [r.id for r in outbox.oldest(holder.connection, 9, "deliveries")] == [before, after]
+    assert [r.id for r in outbox.oldest(holder.connection, 9)] == [before, held, after]
+
+
 def test_a_row_that_commits_late_is_not_passed_over(pool: Pool, holder: Holder) -> None:
     with pool.connection() as slow, slow.cursor() as cursor:
         late = outbox.put(cursor, "config", "workspace/l", Workspace(id="l", version=1, name="l"))
