@@ -25,6 +25,7 @@ _OPERATIONS = {
     "Create": AclOperation.CREATE,
     "Describe": AclOperation.DESCRIBE,
     "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
+    "All": AclOperation.ALL,
 }
 
 

@@ -73,6 +73,11 @@ def looks_at_lag() -> set[Right]:
     return {Right(kind, PREFIX, "prefix", "Describe") for kind in ("topic", "group")}
 
 
+def operates() -> set[Right]:
+    """What people need for the commands: everything, of what is ours."""
+    return {Right(kind, PREFIX, "prefix", "All") for kind in ("topic", "group")}
+
+
 def granted(overlay: str) -> dict[str, set[Right]]:
     """What the KafkaUsers of an overlay are allowed, by user."""
     return {user["metadata"]["name"]: _rights(user) for user in of_kind(overlay, "KafkaUser")}

@@ -12,6 +12,7 @@ from tests.deploy.rights import (
     granted,
     looks_at_lag,
     needed,
+    operates,
 )
 
 CLUSTER = "hookstream"
@@ -38,6 +39,7 @@ def test_there_is_no_user_beside() -> None:
     users = granted("small")
     assert users.pop("hookstream-topics") == applies_topics()
     assert users.pop("hookstream-keda") == looks_at_lag()
+    assert users.pop("hookstream-operator") == operates()
     assert users.keys() == {f"hookstream-{name}" for name in ON_KAFKA}
 
 

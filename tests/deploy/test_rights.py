@@ -9,6 +9,7 @@ from urllib.request import urlopen
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pydantic import SecretStr
 
@@ -18,10 +19,11 @@ from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import CONFIG, DEAD, DELIVERIES, EVENTS, OUTCOMES, RETRY
 from services.cli.api import Api
 from services.cli.brokers import without_ours
+from services.cli.main import main
 from services.cli.service import Service
 from services.cli.topics import apply_topics
 from tests.deploy.guarded import Guarded, guarded
-from tests.deploy.rights import ON_KAFKA
+from tests.deploy.rights import GROUPS, ON_KAFKA
 from tests.deploy.test_scaling import triggers
 from tests.fixtures.kafka import produce, read_all, wait_until
 from tests.fixtures.receiver import Got, Receiver
@@ -133,6 +135,12 @@ def test_services_do_all_their_work_with_the_rights_of_the_manifests(
         assert read_all(running.kafka.inside, topic), topic
     with urlopen(f"http://{HOST}:{running.retry_health}/metrics", timeout=20) as page:
         measured = page.read().decode()
+    env = {
+        f"{PREFIX}{name}": v for name, v in running.kafka.variables("hookstream-operator").items()
+    }
+    shown = CliRunner().invoke(main, ["offsets"], env=env)
+    assert shown.exit_code == 0, shown.output
+    assert {line.split()[0] for line in shown.output.splitlines()} >= set.union(*GROUPS.values())
     (scaling,) = triggers("retry", "prometheus")
     assert re.findall(r"hookstream_\w+", scaling["query"])[0] in measured
 
