@@ -4,7 +4,7 @@ BIN = .venv/bin
 STAMP = .venv/stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check tests unit bench chaos soak lock clean
+.PHONY: help demo up test check tests unit bench mutants chaos soak lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ soak: $(STAMP) ## half of capacity for long: is anything growing? (ARGS="--minut
 # What the image is made of, and made with: parts of requirements.txt.
 LOCK_IMAGE = --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header \
   --no-annotate -c requirements.txt
+
+mutants: $(STAMP) ## the system broken on purpose, one way at a time: which test notices (ARGS="word …")
+	@exec $(BIN)/python -m tests.mutants $(ARGS)
 
 lock: ## newest versions that fit, with hashes, into requirements.txt (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --all-extras \

@@ -1,0 +1,49 @@
+"""What a turn may still write when its partition has gone to another process (once.md 4)."""
+
+from collections import deque
+
+import pytest
+
+from hookstream.model.records import Outcome
+from hookstream.stream.codec import Codec
+from hookstream.stream.dead import DeadLetters
+from hookstream.stream.partitioning import Partitioning
+from hookstream.stream.record import Assignment, Record
+from hookstream.stream.settings import KafkaSettings
+from hookstream.stream.table import Table
+from hookstream.stream.topics import DELIVERIES, OUTCOMES, RETRY
+from hookstream.stream.window import Committed
+from hookstream.stream.writer import Writer
+from services.deliverer.ending import Ending
+from services.deliverer.passage import Passage
+from services.deliverer.settle import Settler
+from tests.fixtures.kafka import read_all, wait_until
+from tests.unit.values import a_delivery
+
+WITHIN_S = 40
+RETRYING = Ending(result="retrying", reason="http_500", next_due_at_ms=2**41)
+SUCCEEDED = Ending(result="succeeded")
+
+
+@pytest.mark.parametrize("ending", [SUCCEEDED, RETRYING], ids=["succeeded", "retrying"])
+def test_a_turn_of_a_partition_that_went_to_another_settles_nothing(
+    kafka: KafkaSettings, ending: Ending
+) -> None:
+    """Its outcome is `superseded`, it has no successor, and its offset stays where it is."""
+    assignment = Assignment(DELIVERIES, 0, Committed(offset=0), deque())
+    assignment.alive = False
+    delivery, then = a_delivery(), list[Passage]()
+    passage = Passage(Record(assignment, 0, 1, b"lane", {}, b""), delivery, "0" * 16)
+    writer, codec = Writer(kafka, "tests", on_fatal=print), Codec()
+    table = Table(kafka, "tests-config")
+    table.catch_up(30)
+    dead = DeadLetters(writer, codec, print)
+    settler = Settler(writer, codec, dead, Partitioning(table, writer), print)
+    settler.settle(passage, ending, then.append)
+    wait_until(lambda: then == [passage], WITHIN_S)
+    assert writer.close(WITHIN_S)
+    table.close()
+    outcomes = [seen.value for seen in read_all(kafka, OUTCOMES)]
+    assert [o.result for o in outcomes if isinstance(o, Outcome)] == ["superseded"]
+    assert read_all(kafka, RETRY) == []
+    assert not assignment.events

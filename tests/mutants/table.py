@@ -1,0 +1,231 @@
+"""The ways to break the system, and the tests that must not let any of them pass."""
+
+from tests.mutants.mutant import Mutant
+
+_ONCE = "tests/deliverer/test_once.py"
+_SETTLED = "libs/hookstream/stream/settled.py"
+_WINDOW = "libs/hookstream/stream/window.py"
+_TURN = "services/deliverer/deliveries_to_outcomes.py"
+_SETTLE = "services/deliverer/settle.py"
+_JUDGE = "services/deliverer/judge.py"
+_LANES = "services/deliverer/lanes.py"
+_TIERS = "services/retry/tiers.py"
+_RETRY = "services/retry/tiers_to_deliveries.py"
+
+ONCE = (
+    Mutant(
+        "an offset is done before its turn is settled",
+        _TURN,
+        "        self._opened(passage, partition)\n        if step",
+        "        self._opened(passage, partition)\n        record.done()\n        if step",
+        (f"{_ONCE}::test_two_crashes_in_a_row_behind_one_hung_record_repeat_only_the_hung_one",),
+    ),
+    Mutant(
+        "an offset is done before the broker has the successor",
+        _SETTLE,
+        "        self._forward(passage, following, settled, acked)\n\n    def purge",
+        "        self._done(passage, then)\n\n    def purge",
+        (f"{_ONCE}::test_killed_between_two_steps_nothing_is_sent_again_and_the_chain_goes_on",),
+    ),
+    Mutant(
+        "the successor is written before the outcome",
+        _SETTLE,
+        "        self._write(passage, ending if alive else SUPERSEDED, then)\n",
+        "        known = settlement(passage.delivery, ending, passage.hash, passage.record.offset)\n"
+        "        following = successor(passage.delivery, known)\n"
+        "        write = lambda _: self._write(passage, ending if alive else SUPERSEDED, then)\n"
+        "        if following is None:\n"
+        "            write(None)\n"
+        "        else:\n"
+        "            self._forward(passage, following, known, write)\n",
+        (f"{_ONCE}::test_killed_between_two_steps_nothing_is_sent_again_and_the_chain_goes_on",),
+    ),
+    Mutant(
+        "Settled is ignored",
+        _TURN,
+        "        step = partition.settled.step(delivery.id, delivery.turn, hash_)\n",
+        "        step = Step.EXECUTE\n",
+        (f"{_ONCE}::test_the_same_event_twice_is_the_same_delivery",),
+    ),
+    Mutant(
+        "superseded counts as settled",
+        _SETTLED,
+        "        if settlement.result in UNSETTLED:\n            return\n        known",
+        '        if settlement.result == "conflict":\n            return\n        known',
+        ("tests/unit/test_settled.py",),
+    ),
+    Mutant(
+        "the same id with another payload is sent",
+        _SETTLED,
+        "        if known.hash and hash_ and known.hash != hash_:\n",
+        "        if False:\n",
+        ("tests/unit/test_settled.py",),
+    ),
+    Mutant(
+        "the done map is not written",
+        _WINDOW,
+        "        if end <= base:\n",
+        "        if end >= 0:\n",
+        ("tests/unit/test_window.py",),
+    ),
+    Mutant(
+        "what was deleted unread is not told",
+        _WINDOW,
+        "        unread = len(skipped) - sum(offset in skipped for offset in self._inherited)\n",
+        "        unread = 0\n",
+        ("tests/stream/test_lost.py",),
+    ),
+    Mutant(
+        "a partition that went to another is settled all the same",
+        _SETTLE,
+        "        self._write(passage, ending if alive else SUPERSEDED, then)\n",
+        "        self._write(passage, ending, then)\n",
+        ("tests/deliverer/test_settle.py",),
+    ),
+    Mutant(
+        "views do not ask where the offsets stand",
+        "libs/hookstream/store/offsets.py",
+        "    if cursor.rowcount != len(wanted):\n",
+        "    if False:\n",
+        ("tests/status/test_views.py::test_a_batch_whose_offsets_moved_leaves_nothing",),
+    ),
+    Mutant(
+        "an outbox row is deleted before the broker has it",
+        "services/status/outbox_to_topics.py",
+        "        self._send(holder, [(r.topic, r.key, r.decoded(), r.traceparent) for r in rows])\n"
+        "        deleted = outbox.delete(holder.connection, [row.id for row in rows])\n",
+        "        deleted = outbox.delete(holder.connection, [row.id for row in rows])\n"
+        "        self._send(holder, [(r.topic, r.key, r.decoded(), r.traceparent) for r in rows])\n",
+        ("tests/status/test_unacknowledged.py",),
+    ),
+)
+
+ON_TIME = (
+    Mutant(
+        "policies are scaled and tiers are not",
+        _TIERS,
+        "    remaining_ms = (due_at_ms - now_ms) / scale\n",
+        "    remaining_ms = due_at_ms - now_ms\n",
+        ("tests/unit/test_tiers.py",),
+    ),
+    Mutant(
+        "a tier waits longer than its name says",
+        "libs/hookstream/stream/topics.py",
+        '    "retry.2s": 2_000,\n',
+        '    "retry.2s": 4_500,\n',
+        ("tests/unit/test_tiers.py",),
+    ),
+    Mutant(
+        "a record is released before it is due",
+        _RETRY,
+        "        if held.due_at_ms > self._clock_ms():\n",
+        "        if held.due_at_ms > self._clock_ms() + 2_500:\n",
+        ("tests/retry/test_retry.py::test_each_comes_when_due_by_the_tiers_that_are_left_in_time",),
+    ),
+    Mutant(
+        "a tier's wait is measured by the broker's clock",
+        _TIERS,
+        "        until_ms = int(headers[UNTIL])\n",
+        "        until_ms = appended_ms + wait_ms\n",
+        ("tests/retry/test_clocks.py::test_a_clock_that_differs_from_the_brokers_changes_nothing",),
+    ),
+    Mutant(
+        "retry topics are trimmed to their end",
+        "libs/hookstream/stream/trim.py",
+        "            TopicPartition(name, partition, at.offset)\n",
+        "            TopicPartition(name, partition, -1)\n",
+        ("tests/retry/test_disk.py::test_what_has_gone_on_is_deleted_and_nothing_else",),
+    ),
+    Mutant(
+        "Retry-After is ignored",
+        _JUDGE,
+        "    if not policy.retry_after or answer.retry_after is None:\n",
+        "    if True:\n",
+        ("tests/deliverer/test_judge.py",),
+    ),
+    Mutant(
+        "judge always retries",
+        _JUDGE,
+        "    if not _is_retried(policy, answer, used_transaction_id):\n",
+        "    if False:\n",
+        ("tests/deliverer/test_judge.py",),
+    ),
+    Mutant(
+        "a delivery is retried past its end",
+        _JUDGE,
+        "    if due_at_ms > delivery.give_up_at_ms:\n",
+        "    if False:\n",
+        ("tests/deliverer/test_judge.py",),
+    ),
+)
+
+APART = (
+    Mutant(
+        "suspects may take every slot",
+        _LANES,
+        "        has_slot = self.shares.has_slot(endpoint.rank, in_flight)\n",
+        "        has_slot = self.in_flight < self._slots\n",
+        ("tests/deliverer/test_lanes.py",),
+    ),
+    Mutant(
+        "silence makes no suspect",
+        _LANES,
+        "                endpoint.silent += 1\n",
+        "                endpoint.silent += 0\n",
+        ("tests/deliverer/test_lanes.py",),
+    ),
+    Mutant(
+        "a lane's rate is ignored",
+        _LANES,
+        "        at_once = not ahead and has_slot and endpoint.lane.next_free_ms <= now_ms\n",
+        "        at_once = not ahead and has_slot\n",
+        ("tests/deliverer/test_rates.py",),
+    ),
+    Mutant(
+        "a loop reads on, however much is open",
+        "libs/hookstream/stream/loop.py",
+        "        full = (\n            self._handler.full()\n",
+        "        full = not windows and (\n            self._handler.full()\n",
+        ("tests/system/test_bounded.py",),
+    ),
+)
+
+SAFE = (
+    Mutant(
+        "requests are not signed",
+        "libs/hookstream/model/request.py",
+        '    if scheme.scheme != "none" and opened.keys:\n',
+        "    if False:\n",
+        ("tests/unit/test_request.py",),
+    ),
+    Mutant(
+        "the egress guard is off",
+        "services/deliverer/egress.py",
+        "        if not self.allows(address[0]):\n",
+        "        if False:\n",
+        ("tests/deliverer/test_egress.py",),
+    ),
+    Mutant(
+        "secrets are saved and published as they are",
+        "services/console/sealing.py",
+        '        "secrets": [keys.seal(secret.encode(), secret_place(workspace, webhook), nonce())],\n',
+        '        "secrets": [secret.encode()],\n',
+        ("tests/system/test_nothing_leaks.py::test_planted_secrets_are_in_no_topic",),
+    ),
+    Mutant(
+        "a delivery of another workspace is shown",
+        "libs/hookstream/store/log.py",
+        '"SELECT {} FROM deliveries WHERE id = %s AND workspace = %s LIMIT 1"',
+        "\"SELECT {} FROM deliveries WHERE id = %s AND %s <> '' LIMIT 1\"",
+        ("tests/console/test_tenants.py",),
+    ),
+    Mutant(
+        "a payload is read and written anew",
+        "services/ingest/door.py",
+        "        data=bytes(posted.data),\n",
+        '        data=__import__("msgspec").json.encode(__import__("json").loads(posted.data)),\n',
+        ("tests/ingest/test_requests.py::test_data_stands_on_the_topic_byte_for_byte",),
+    ),
+)
+
+MUTANTS = (*ONCE, *ON_TIME, *APART, *SAFE)
