@@ -64,8 +64,9 @@ class Replica:
         if own_source and self.service == "deliverer":
             settings["HOOKSTREAM_EGRESS_SOURCE_ADDRESS"] = self.source
         command = [sys.executable, "-m", "tests.chaos.service", self.service, str(self.folder)]
-        self.wanted, self.killed = True, False
+        self.killed = False
         self._child.spawn(command, {**env, **settings})
+        self.wanted = True
 
     def is_ready(self) -> bool:
         """Whether it says so."""
