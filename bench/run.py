@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from bench import alone, backlog, compare, many, noisy, payloads, retrying, rows, table
+from bench import alone, backlog, compare, many, noisy, payloads, retrying, rows, scale, table
 from bench.counts import WrongCount
 from bench.ground import Ground
 from bench.http_load import LoadError
@@ -37,12 +37,15 @@ ROWS: dict[str, Measure] = {
     "backlog-wait": backlog.wait,
     **{f"fanout-{fan}": partial(many.fan_out, fan=fan) for fan in many.FANS},
     **{f"webhooks-{n}": partial(many.webhooks, count=n) for n in many.CONFIGURED},
+    **{f"deliverers-{n}": partial(scale.deliverers, count=n) for n in scale.PROCESSES},
+    **{f"routers-{n}": partial(scale.routers, count=n) for n in scale.PROCESSES},
 }
 GROUPS: dict[str, tuple[str, ...]] = {
     "services": ("ingest", "ingest-batch", "router", "deliverer", "retry-alone", "status"),
     "fanout": tuple(f"fanout-{fan}" for fan in many.FANS),
     "webhooks": tuple(f"webhooks-{n}" for n in many.CONFIGURED),
     "backlog": ("backlog-deliver", "backlog-wait"),
+    "scale": tuple(f"{kind}-{n}" for kind in ("deliverers", "routers") for n in scale.PROCESSES),
     "all": tuple(ROWS),
 }
 USUAL = (

@@ -1,8 +1,8 @@
 """One system that is measured, and how one measurement goes."""
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -21,7 +21,8 @@ from hookstream.stream.topics import OUTCOMES
 from services.cli.api import Api
 from services.cli.entrance import Entrance, open_entrance
 from services.cli.ports import free
-from services.cli.system import System
+from services.cli.service import Service
+from services.cli.system import STOP_S, System
 
 PARTITIONS = 16
 _LEAST_S = 90.0
@@ -64,6 +65,7 @@ class Stage:
         )
         self.entrance: Entrance
         self._undo = ExitStack()
+        self._more: list[Service] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
@@ -90,7 +92,27 @@ class Stage:
 
     def pids(self) -> dict[str, list[int]]:
         """All measured processes: services, `kafka` and `postgres`."""
-        return self.system.pids() | self.ground.pids()
+        pids = self.system.pids() | self.ground.pids()
+        for service in self._more:
+            pids[service.name] = [*pids[service.name], *service.pids()]
+        return pids
+
+    @contextmanager
+    def processes(self, name: str, count: int) -> Iterator[None]:
+        """So many processes of a service run; those beyond the first end with the block."""
+        self.only(*(n for n, s in self.system.services.items() if s.pids()), name)
+        more = [self.system.another(name, number) for number in range(2, count + 1)]
+        try:
+            for service in more:
+                service.spawn()
+                self._more.append(service)
+            for service in more:
+                service.wait_until_ready()
+            yield
+        finally:
+            self._more.clear()
+            for service in more:
+                service.stop(STOP_S)
 
     def sample(self, done: int) -> Sample:
         """What was spent and is held now, `done` being done."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Self
 
-from hookstream.embedded.ports import require_free
+from hookstream.embedded.ports import free_port, require_free
 from hookstream.process.settings import Environment
 from hookstream.store.migrate import migrate
 from hookstream.store.settings import PostgresSettings
@@ -136,6 +136,11 @@ class System:
         with self._keeper_held():
             self.services[service].spawn()
         self.services[service].wait_until_ready()
+
+    def another(self, service: str, number: int) -> Service:
+        """A further process of a service, not started: with a folder and a port of its own."""
+        folder = self.data_dir / f"{service}-{number}"
+        return Service(service, folder, free_port(), self._env)
 
     def _keeper_held(self) -> ExitStack:
         held = ExitStack()
