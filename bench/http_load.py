@@ -123,6 +123,14 @@ class Steady(Poster):
         """Send one request; the connection is not idle."""
         self._transport.write(request)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """One that was idle for long is closed by the server: no failure."""
+        if self in self._pool.idle:
+            self._pool.idle.remove(self)
+            self._pool.opened -= 1
+        else:
+            super().connection_lost(exc)
+
     def _send(self) -> None:
         self._pool.idle.append(self)
         self._pool.answered += 1

@@ -5,6 +5,7 @@ successor → offset, each after the broker's ack of the one before.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
@@ -117,8 +118,11 @@ class Deliverer(Handler):
         return crowded or self._halt.stopped
 
     def revoked(self, going: Sequence[Assignment], within_s: float) -> None:
-        closing = self._close(going, within_s)
-        asyncio.run_coroutine_threadsafe(closing, self._aio).result(within_s + 2 * _CLOSE_S)
+        """What is not closed in time (a process that was stopped meanwhile) is superseded later:
+        by then these partitions are not alive."""
+        closing = asyncio.run_coroutine_threadsafe(self._close(going, within_s), self._aio)
+        with contextlib.suppress(TimeoutError):
+            closing.result(within_s + 2 * _CLOSE_S)
 
     def lost(self, gone: Sequence[Assignment]) -> None:
         self._settler.purge()
