@@ -63,6 +63,10 @@ def test_what_has_gone_on_is_deleted_and_nothing_else(kafka: KafkaSettings) -> N
         put_waiting(kafka, more.items())
         wait_until(lambda: ids(kafka).keys() == soon.keys() | more.keys(), WITHIN_S)
         wait_until(trimmed(kafka, RETRY, "retry.2s"), WITHIN_S)
+        again = {f"again{n}": now_ms() + 5_000 for n in range(50)}
+        put_waiting(kafka, again.items())
+        not_beyond = trimmed(kafka)  # while they wait where others have gone on
+        wait_until(lambda: not_beyond() and again.keys() <= ids(kafka).keys(), WITHIN_S)
     left = bounds(kafka, "retry.30m", PARTITIONS).values()
     assert sum(bound.end - bound.start for bound in left) == len(waiting)
 
