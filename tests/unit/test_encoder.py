@@ -1,5 +1,6 @@
-"""Our Avro writer against fastavro's: the same bytes for every record there can be."""
+"""Our Avro writer and reader against fastavro's: the same bytes and values for every record."""
 
+import contextlib
 import io
 from typing import Any
 
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct, inspect
 
-from hookstream.model.records import Event
+from hookstream.model.records import Delivery, Event, Outcome
 from hookstream.stream import schemas
+from hookstream.stream.codec import Codec, Undecodable
+from hookstream.stream.decoder import decoder
 from hookstream.stream.encoder import encoder
 from tests.unit.values import an_event
 
@@ -60,6 +63,48 @@ def test_it_writes_what_fastavro_writes(cls: type[Struct]) -> None:
         assert write(record) == by_fastavro(record)
 
     check()
+
+
+@pytest.mark.parametrize("cls", schemas.WRITTEN, ids=lambda cls: cls.__name__)
+def test_it_reads_what_fastavro_reads(cls: type[Struct]) -> None:
+    parsed = schemas.current(cls).parsed
+    read = decoder(parsed)
+
+    @given(values(inspect.type_info(cls)))
+    def check(record: Struct) -> None:
+        raw = b"head" + by_fastavro(record)
+        datum = fastavro.schemaless_reader(io.BytesIO(raw[4:]), parsed, None)
+        assert read(raw, 4) == (datum, len(raw))
+
+    check()
+
+
+@given(st.binary(max_size=40), st.sampled_from([Event, Delivery, Outcome]), st.data())
+def test_what_was_cut_or_changed_is_undecodable_or_a_record(
+    more: bytes, cls: type[Struct], data: st.DataObject
+) -> None:
+    raw = Codec().encode(data.draw(values(inspect.type_info(cls))))
+    at = data.draw(st.integers(10, len(raw)))
+    with contextlib.suppress(Undecodable):
+        assert isinstance(Codec().decode(raw[:at] + more), cls)
+    if at < len(raw):
+        with pytest.raises(Undecodable):
+            Codec().decode(raw[:at])
+
+
+def test_arrays_in_blocks_that_say_their_size_and_other_forms() -> None:
+    array = {"type": "array", "items": "long"}
+    raw = b"\x03\x04\x02\x04\x02\x06\x00"
+    assert fastavro.schemaless_reader(io.BytesIO(raw), array, None) == [1, 2, 3]
+    assert decoder(array)(raw, 0) == ([1, 2, 3], len(raw))
+    with pytest.raises(ValueError, match="negative"):
+        decoder("string")(b"\x01", 0)
+    with pytest.raises(ValueError, match="without an end"):
+        decoder("long")(b"\xff" * 12, 0)
+    with pytest.raises(TypeError, match="union"):
+        decoder({"type": "record", "name": "x", "fields": [{"name": "a", "type": ["string"]}]})
+    with pytest.raises(TypeError, match="enum"):
+        decoder({"type": "enum", "name": "x", "symbols": []})
 
 
 def test_what_has_no_place_in_the_schema_is_refused_and_never_cut_short() -> None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from hookstream.stream import schemas
+from hookstream.stream.decoder import Read, decoder
 from hookstream.stream.encoder import Write, encoder
 from hookstream.stream.schemas import WriterSchema
 
@@ -22,6 +23,8 @@ _BY_NAME: dict[str, type[Struct]] = {cls.__name__: cls for cls in schemas.WRITTE
 
 _Writer = tuple[bytes, Write]
 """How a class is written: what stands before each record, and what follows."""
+_Reader = tuple[Read, type[Struct]]
+"""How a writer's schema is read: its values, and the class they become."""
 
 
 class Undecodable(Exception):
@@ -53,7 +56,7 @@ class Codec:
         self._numbered = numbered
         self._ids: dict[type[Struct], int] = {}
         self._writers: dict[type[Struct], _Writer] = {}
-        self._readers: dict[bytes, WriterSchema] = dict(schemas.released())
+        self._readers: dict[bytes, _Reader] = {}
 
     def number(self, cls: type[Struct], schema_id: int) -> None:
         """From now on write `cls` in Confluent's format, with the registry's id of its schema."""
@@ -69,9 +72,11 @@ class Codec:
     def decode(self, raw: bytes) -> Struct:
         """The record in `raw`. Raises `UnknownSchema`, `Undecodable` or `RegistryUnavailable`."""
         if raw[:2] == _SINGLE_OBJECT:
-            return self._read(raw, 10, self._by_fingerprint(raw[2:10]))
+            key = raw[2:10]
+            return _read(raw, 10, self._readers.get(key) or self._reader(key, self._by_print(key)))
         if raw[:1] == _CONFLUENT and len(raw) >= 5:
-            return self._read(raw, 5, self._by_id(int.from_bytes(raw[1:5], "big")))
+            key = raw[1:5]
+            return _read(raw, 5, self._readers.get(key) or self._reader(key, self._by_id(key)))
         raise Undecodable("neither Avro single-object encoding nor Confluent's wire format")
 
     def _writer(self, cls: type[Struct]) -> _Writer:
@@ -82,35 +87,50 @@ class Codec:
         self._writers[cls] = prefix, encoder(schema.parsed)
         return self._writers[cls]
 
-    def _read(self, raw: bytes, start: int, schema: WriterSchema) -> Struct:
+    def _reader(self, key: bytes, schema: WriterSchema) -> _Reader:
+        """How the records of a writer's schema are read from now on."""
         cls = _BY_NAME.get(schema.name)
         if cls is None:
             raise UnknownSchema(f"no reader for records named {schema.name}")
         ours = schemas.current(cls)
-        reader = None if schema.fingerprint == ours.fingerprint else ours.parsed
-        body = io.BytesIO(raw)
-        body.seek(start)
-        try:
-            datum = fastavro.schemaless_reader(body, schema.parsed, reader)
-            if body.tell() != len(raw):
-                raise Undecodable(f"{len(raw) - body.tell()} bytes after the record")
-            return msgspec.convert(datum, cls)
-        except Undecodable:
-            raise
-        except Exception as error:  # fastavro raises whatever the bytes lead it to
-            raise Undecodable(f"not a {schema.name}: {error!r}"[:500]) from error
+        is_ours = schema.fingerprint == ours.fingerprint
+        read = decoder(ours.parsed) if is_ours else _resolving(schema, ours)
+        self._readers[key] = read, cls
+        return self._readers[key]
 
-    def _by_fingerprint(self, fingerprint: bytes) -> WriterSchema:
-        schema = self._readers.get(fingerprint) or self._announced(fingerprint)
+    def _by_print(self, fingerprint: bytes) -> WriterSchema:
+        schema = schemas.released().get(fingerprint) or self._announced(fingerprint)
         if schema is None:
             raise UnknownSchema(f"no schema with fingerprint {fingerprint.hex()}")
-        self._readers[fingerprint] = schema
         return schema
 
-    def _by_id(self, schema_id: int) -> WriterSchema:
-        key = schema_id.to_bytes(4, "big")
-        schema = self._readers.get(key) or self._numbered(schema_id)
+    def _by_id(self, key: bytes) -> WriterSchema:
+        schema_id = int.from_bytes(key, "big")
+        schema = self._numbered(schema_id)
         if schema is None:
             raise UnknownSchema(f"no schema with id {schema_id} is known")
-        self._readers[key] = schema
         return schema
+
+
+def _read(raw: bytes, start: int, reader: _Reader) -> Struct:
+    read, cls = reader
+    try:
+        datum, end = read(raw, start)
+        if end != len(raw):
+            raise Undecodable(f"it ends at {end} of {len(raw)} bytes")
+        return msgspec.convert(datum, cls)
+    except Undecodable:
+        raise
+    except Exception as error:  # fastavro raises whatever the bytes lead it to
+        raise Undecodable(f"not a {cls.__name__}: {error!r}"[:500]) from error
+
+
+def _resolving(schema: WriterSchema, ours: WriterSchema) -> Read:
+    """Reads what another version wrote, as Avro resolves one schema into another."""
+
+    def read(raw: bytes, start: int) -> tuple[object, int]:
+        body = io.BytesIO(raw)
+        body.seek(start)
+        return fastavro.schemaless_reader(body, schema.parsed, ours.parsed), body.tell()
+
+    return read
