@@ -33,8 +33,10 @@ from services.deliverer.webhooks import Webhooks
 
 MOST_SETTLING = 500
 """Turns over and not settled, beside all that may be open or wait."""
-MOST_AHEAD = 1_000
-"""Records read and not yet looked at: more would keep the asyncio thread from its sockets."""
+MOST_AHEAD = 64
+"""Records read and not yet looked at, and taken at a time. Where this thread is the narrow place,
+answers wait behind what was taken before them: with a thousand they waited for half a second, and
+receivers that answer in 10 ms were taken for slow."""
 _TICK_S = TICK_MS / 1000
 _CLOSE_S = 2.0
 _OUT_OF_SOCKETS_S = 0.5

@@ -17,7 +17,7 @@ from hookstream.stream.tail import Tail, read_tail
 from hookstream.stream.topics import DELIVERIES, OUTCOMES
 from services.deliverer import metrics
 from services.deliverer.connections import Connections
-from services.deliverer.deliveries_to_outcomes import Deliverer
+from services.deliverer.deliveries_to_outcomes import MOST_AHEAD, Deliverer
 from services.deliverer.egress import Egress
 from services.deliverer.halt import Halt
 from services.deliverer.lanes import Lanes
@@ -59,6 +59,7 @@ async def main(
             stop_within_s=_STOP_S,
             max_records=20_000,
             max_bytes=_HELD_BYTES,
+            batch=MOST_AHEAD,
         )
         deliverer.steady = loop.steady
         ticking = asyncio.create_task(deliverer.tick())

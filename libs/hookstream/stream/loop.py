@@ -33,7 +33,6 @@ _IDLE_POLL_S = 0.1
 _FULL_POLL_S = 0.02
 _FULL_S = 0.002
 _PAUSE_AFTER_S = 1.0
-_BATCH = 500
 _FIRST = Committed(offset=0)
 logger = logging.getLogger(__name__)
 REVOKE_S = 3.0
@@ -89,6 +88,7 @@ class Loop:
         stop_within_s: float = REVOKE_S,
         max_records: int = 10_000,
         max_bytes: int = 64 * 1024 * 1024,
+        batch: int = 500,
         consumer: Mapping[str, Any] = {},
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         is_new: Callable[[str, int], bool] = lambda *_: False,
@@ -109,7 +109,7 @@ class Loop:
         self._all_paused = False
         self._pace = Pace()
         self._names = {kafka.topic(t): t for t in topics}
-        self._max_records, self._max_bytes = max_records, max_bytes
+        self._max_records, self._max_bytes, self._batch = max_records, max_bytes, batch
         self._clock_ms = clock_ms
         self._is_new = is_new
         self._events: Events = deque()
@@ -197,7 +197,7 @@ class Loop:
         first = self._consumer.poll(_FULL_POLL_S if full else _IDLE_POLL_S)
         if first is None:
             return []
-        return self._admit([first, *([] if full else self._consumer.consume(_BATCH - 1, 0))])
+        return self._admit([first, *([] if full else self._consumer.consume(self._batch - 1, 0))])
 
     def _is_full(self) -> bool:
         windows = [a.window for a in self.assignments.values()]
