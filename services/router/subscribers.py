@@ -31,7 +31,9 @@ class Space:
         self.by_type: dict[str, _ById] = {}
         self.wide: _ById = {}
         """Those with a pattern: asked one by one, once for each type."""
-        self.by_name: dict[str, _ById] = {}
+        self.by_name: dict[str, tuple[Webhook, ...]] = {}
+        """One each, but while a name passes from one to another: a dictionary would be 180 bytes
+        more for each webhook."""
         self.sources: Counter[str] = Counter()
         """That its webhooks name: others are answered like none, so that what events invent
         never makes another entry."""
@@ -42,20 +44,21 @@ class Space:
         for type_ in webhook.events:
             place = self.wide if type_.endswith("*") else self.by_type.setdefault(type_, {})
             place[webhook.id] = webhook
-        self.by_name.setdefault(webhook.name.lower(), {})[webhook.id] = webhook
+        name = webhook.name.lower()
+        self.by_name[name] = (*self.by_name.get(name, ()), webhook)
         self.sources.update(webhook.sources)
 
     def remove(self, webhook: Webhook) -> None:
         """Forget what `add` took in."""
         self.wide.pop(webhook.id, None)
-        for index, keys in (
-            (self.by_type, webhook.events),
-            (self.by_name, (webhook.name.lower(),)),
-        ):
-            for key in keys:
-                index.get(key, {}).pop(webhook.id, None)
-                if not index.get(key, True):
-                    del index[key]
+        for type_ in webhook.events:
+            self.by_type.get(type_, {}).pop(webhook.id, None)
+            if not self.by_type.get(type_, True):
+                del self.by_type[type_]
+        name = webhook.name.lower()
+        others = tuple(w for w in self.by_name.pop(name, ()) if w.id != webhook.id)
+        if others:
+            self.by_name[name] = others
         self.sources.subtract(webhook.sources)
         self.sources += Counter()
 
@@ -92,7 +95,7 @@ class Subscribers:
     def of(self, event: Event) -> Sequence[Webhook]:
         """The webhooks that get a delivery of the event. The list never changes afterwards."""
         if event.webhook is not None:
-            return list(routes(self._named(event.workspace, event.webhook).values(), event))
+            return list(routes(self._named(event.workspace, event.webhook), event))
         ours = is_operational(event.id, event.type)
         found = self._of(event, ours)
         return [webhook for webhook in found if not is_about(webhook, event)] if ours else found
@@ -123,9 +126,9 @@ class Subscribers:
             self._keep(1 + len(found))
         return found
 
-    def _named(self, workspace: str, name: str) -> _ById:
+    def _named(self, workspace: str, name: str) -> Sequence[Webhook]:
         space = self._spaces.get(workspace)
-        return space.by_name.get(name.lower(), {}) if space is not None else {}
+        return space.by_name.get(name.lower(), ()) if space is not None else ()
 
     def _keep(self, more: int) -> None:
         self._kept += more
