@@ -7,6 +7,7 @@ from time import time_ns
 from typing import NamedTuple
 
 _OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+_REFUSED = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 
 
 class Came(NamedTuple):
@@ -20,12 +21,14 @@ class Came(NamedTuple):
 class Crowd:
     """Listens on 127.0.0.1 on a thread of its own, until closed.
 
-    What comes for a path in `silent` stays open and is answered when it is not in there any more.
+    What comes for a path in `silent` stays open and is answered when it is not in there any more;
+    what comes for one in `refused` is answered 503.
     """
 
     def __init__(self) -> None:
         self.came: list[Came] = []
         self.silent: frozenset[str] = frozenset()
+        self.refused: frozenset[str] = frozenset()
         self._heard = asyncio.Event()
         self._aio = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,7 +69,7 @@ class Crowd:
                 self.came.append(came)
                 while came.path in self.silent:
                     await self._heard.wait()
-                writer.write(_OK)
+                writer.write(_REFUSED if came.path in self.refused else _OK)
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass

@@ -9,6 +9,13 @@ _TURN = "services/deliverer/deliveries_to_outcomes.py"
 _SETTLE = "services/deliverer/settle.py"
 _JUDGE = "services/deliverer/judge.py"
 _LANES = "services/deliverer/lanes.py"
+_SHARES = "services/deliverer/shares.py"
+_ISOLATION = "tests/deliverer/test_isolation.py"
+_HANG = f"{_ISOLATION}::test_one_receiver_cannot_slow_another_though_500_hang_at_nine_tenths_of_the_traffic"
+_FALL_SILENT = (
+    f"{_ISOLATION}::test_one_receiver_cannot_slow_another_when_300_of_1000_fall_silent_at_once"
+)
+_KEPT = f"{_ISOLATION}::test_rates_are_kept_and_used_also_by_the_next_owner_and_an_edit_moves_what_waits"
 _TIERS = "services/retry/tiers.py"
 _RETRY = "services/retry/tiers_to_deliveries.py"
 
@@ -173,6 +180,34 @@ APART = (
         "                endpoint.silent += 1\n",
         "                endpoint.silent += 0\n",
         ("tests/deliverer/test_lanes.py",),
+    ),
+    Mutant(
+        "every webhook ranks as fast, though it hangs",
+        _SHARES,
+        "    if silent or health.limit < START:\n        return SUSPECT\n",
+        "    if FAST:\n        return FAST\n",
+        (_HANG,),
+    ),
+    Mutant(
+        "every webhook ranks as fast, though it falls silent",
+        _SHARES,
+        "    if silent or health.limit < START:\n        return SUSPECT\n",
+        "    if FAST:\n        return FAST\n",
+        (_FALL_SILENT,),
+    ),
+    Mutant(
+        "suspects may hold as much as the unproven",
+        _SHARES,
+        "max(1, slots // 8)",
+        "max(1, slots // 2)",
+        (_HANG,),
+    ),
+    Mutant(
+        "a lane that was taken over does not wait",
+        "services/deliverer/endpoint.py",
+        "self.since_ms + max(TAKEN_OVER_MS, self.interval_ms)",
+        "self.since_ms",
+        (_KEPT,),
     ),
     Mutant(
         "a lane's rate is ignored",

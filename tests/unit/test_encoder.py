@@ -7,7 +7,7 @@ from typing import Any
 import fastavro
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, inspect
 
@@ -58,6 +58,7 @@ def by_fastavro(record: Struct) -> bytes:
 def test_it_writes_what_fastavro_writes(cls: type[Struct]) -> None:
     write = encoder(schemas.current(cls).parsed)
 
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # wide records, any CPU
     @given(values(inspect.type_info(cls)))
     def check(record: Struct) -> None:
         assert write(record) == by_fastavro(record)
