@@ -203,6 +203,8 @@ class Deliverer(Handler):
 
     def _go(self, passage: Passage) -> None:
         """Send; after a stall only once the group has confirmed us: another may have sent it."""
+        if not passage.record.assignment.alive:
+            return  # it is dropped with its partition, in a moment
         if self.steady():
             passage.started_at_ms = self._clock_ms()
             passage.task = self._aio.create_task(self._send(passage))

@@ -77,10 +77,19 @@ class Attribution:
         return since_ns
 
     def _stopped_since(self, move: Move) -> int | None:
-        """When the process stood still, if that is why it lost its partitions."""
+        """When the process stood still, if that is why it lost its partitions: not if it went on,
+        and another fault that moves partitions came before it lost them."""
         stops = [f for f in self._faults if f.kind == "stop" and f.target == move.by]
-        found = [f.from_ns for f in stops if f.from_ns <= move.at_ns <= f.to_ns + self._settle_ns]
+        found = [
+            f.from_ns
+            for f in stops
+            if f.from_ns <= move.at_ns <= f.to_ns + self._settle_ns
+            and not self._moved_between(f.to_ns, move.at_ns)
+        ]
         return max(found, default=None)
+
+    def _moved_between(self, from_ns: int, to_ns: int) -> bool:
+        return any(moves_partitions(f) and from_ns < f.from_ns <= to_ns for f in self._faults)
 
 
 def name(fault: Fault) -> str:

@@ -75,15 +75,15 @@ def short_plan(seed: int) -> list[Step]:
     one, other = chance.sample((1, 2), 2)
     any_of = {service: f"{service}-{chance.randint(1, 2)}" for service in REPLICATED}
     return [
-        Step(1.0, "kill", "ingest"),
+        Step(1.0, "dies", f"deliverer-{one}", point=chance.choice(FAULT_POINTS)),
         Step(1.5, "kill", any_of["retry"]),
-        Step(2.0, "dies", f"deliverer-{one}", point=chance.choice(FAULT_POINTS)),
+        Step(2.0, "kill", "ingest"),
         Step(3.0, "kill", any_of["status"]),
         Step(4.0, "away", "postgres", 4.0),
-        Step(10.0, "kill", any_of["router"]),
-        Step(11.0, "stop", f"deliverer-{other}", 9.0),
+        Step(11.0, "kill", any_of["router"]),
         Step(12.0, "add", "retry-3", 8.0),
-        Step(22.0, "kill", "kafka-config", 5.0),
+        Step(13.0, "stop", f"deliverer-{other}", 8.0),
+        Step(25.0, "kill", "kafka-config", 5.0),
     ]
 
 

@@ -59,7 +59,7 @@ def scene(size: Size) -> Iterator[Scene]:
     folder.chmod(0o755)
     with ExitStack() as undo:
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
-        cluster = EmbeddedCluster(folder / "kafka")
+        cluster = EmbeddedCluster(folder / "kafka", settings=_brokers(size))
         undo.callback(_end, cluster)
         postgres = undo.enter_context(EmbeddedPostgres(folder / "postgres"))
         dsn = postgres.create_database("hookstream")
@@ -95,6 +95,15 @@ def _end(cluster: EmbeddedCluster) -> None:
         if broker.pids():
             cluster.kill(number)
     cluster.stop()
+
+
+def _brokers(size: Size) -> dict[str, str]:
+    """A dead broker must be known as dead well before the sessions end that it coordinated: else
+    all members of its groups are replaced by themselves (docs/reliability.md)."""
+    return {
+        "broker.session.timeout.ms": str(int(size.session_s * 500)),
+        "broker.heartbeat.interval.ms": "500",
+    }
 
 
 def _env(size: Size, servers: str, dsn: str, console: int, ingest: int) -> dict[str, str]:

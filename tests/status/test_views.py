@@ -8,12 +8,16 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
-from hookstream.store import offsets
+from hookstream.model.records import Attempt
+from hookstream.store import log, offsets
 from hookstream.store.fold import DeliveryRow, fold
 from hookstream.store.logged import Logged
 from hookstream.store.offsets import Fenced, Move
+from hookstream.store.pool import open_pool
 from hookstream.store.session import Session
+from hookstream.store.settings import PostgresSettings
 from hookstream.store.views import Views
 from tests.status.samples import NOON_MS, at, event, move, outcome, today
 
@@ -66,6 +70,16 @@ def test_two_requests_of_one_turn_are_both_seen(dsn: str, views: Views) -> None:
         ("d1", 1, 0),
         ("d2", 1, 2),
     ]
+
+
+def test_one_request_whose_outcome_is_on_the_topic_twice_is_told_once(
+    dsn: str, views: Views
+) -> None:
+    again = outcome(attempt=Attempt(started_at_ms=NOON_MS + 900, duration_ms=7, status=200))
+    views.outcomes([at(outcome(), 0), at(outcome(), 1), at(again, 2)], move(0, 3))
+    with open_pool(PostgresSettings(dsn=SecretStr(dsn))) as pool:
+        told = [attempt.started_at_ms for attempt in log.attempts(pool, ["d1"])]
+    assert told == [NOON_MS, NOON_MS + 900]
 
 
 def test_a_batch_whose_offsets_moved_leaves_nothing(dsn: str, views: Views) -> None:

@@ -131,6 +131,16 @@ AGAIN = {"requests": [request(1), request(8, TWO)], "attempted": [attempt(8)]}
             id="sent by one that stood still, after it went on",
         ),
         pytest.param(
+            {
+                "requests": [request(14.2), request(21, TWO)],
+                "attempted": [attempt(21)],
+                "faults": [fault("stop", ONE, 1.05, 12), fault("kill", "kafka-1", 14, 18)],
+                "moves": [Move(ONE, "lost", at(20))],
+            },
+            [],
+            id="sent by one that had stood still, and lost its partitions by a broker's death",
+        ),
+        pytest.param(
             AGAIN | {"faults": [fault("add", "deliverer-3#1", 0.5, 2)],
                      "moves": [Move(ONE, "revoked", at(1.05))]},
             [],

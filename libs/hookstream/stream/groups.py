@@ -20,9 +20,16 @@ _KEPT = 64
 _PASSING = {
     "COORDINATOR_LOAD_IN_PROGRESS",
     "COORDINATOR_NOT_AVAILABLE",
-    "NOT_COORDINATOR",
+    "FENCED_LEADER_EPOCH",
     "LEADER_NOT_AVAILABLE",
+    "NOT_COORDINATOR",
     "NOT_LEADER_FOR_PARTITION",
+    "OFFSET_NOT_AVAILABLE",  # its leader is new, and does not know yet what all copies have
+    "REPLICA_NOT_AVAILABLE",
+    "REQUEST_TIMED_OUT",
+    "UNKNOWN_LEADER_EPOCH",
+    "_ALL_BROKERS_DOWN",
+    "_DESTROY_BROKER",  # the connection it was asked over was given up
     "_TIMED_OUT",
     "_TRANSPORT",
     "_WAIT_COORD",
