@@ -90,13 +90,16 @@ class Tenant:
 
     def in_state(self, webhook: str, state: str) -> dict[str, Any]:
         """The webhook once it is in this state, on the topic too."""
+        found: dict[str, Any] = {}
 
-        def there() -> dict[str, Any] | None:
-            found: dict[str, Any] = self.get(f"/v1/webhooks/{webhook}")
-            return found if found["state"] == state and not found["publishing"] else None
+        def there() -> bool:
+            found.update(self.get(f"/v1/webhooks/{webhook}"))
+            return found["state"] == state and not found["publishing"]
 
-        found = wait_until(there, 60)
-        assert found is not None
+        try:
+            wait_until(there, 60)
+        except AssertionError as error:
+            raise AssertionError(f"{found['state']}: {found['state_reason']}") from error
         return found
 
     def publish(self, body: bytes, **headers: str) -> httpx2.Response:

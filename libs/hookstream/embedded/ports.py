@@ -1,32 +1,64 @@
 """Ports on 127.0.0.1: one that is free, or a clear word that a given one is not."""
 
+import fcntl
+import os
 import secrets
 import socket
+import tempfile
+import threading
+from functools import cache
+from pathlib import Path
+from typing import IO
 
 from hookstream.embedded.child import EmbeddedError
 
 HOST = "127.0.0.1"
-
-
 FIRST, LAST = 20_000, 32_000
 """Below where systems take the ports of outgoing connections, which could take ours first."""
+_TRIES = 1_000
+_choosing = threading.Lock()
+_given: set[int] = set()
+"""Ports that this process was given: the locks do not tell it from itself."""
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago. Another process may take it first."""
+    """A port that nobody listens on, and nobody else who asks here is given while we live."""
     return free_run(1)[0]
 
 
 def free_run(length: int) -> range:
     """So many ports in a row, as free as that."""
-    while True:
+    for _ in range(_TRIES):
         first = FIRST + secrets.randbelow(LAST - FIRST - length)
+        ports = range(first, first + length)
         try:
-            for port in range(first, first + length):
+            for port in ports:
                 require_free(port, "another")
         except EmbeddedError:
             continue
-        return range(first, first + length)
+        if _reserved(ports):
+            return ports
+    raise EmbeddedError(f"no {length} ports in a row are free between {FIRST} and {LAST}")
+
+
+def _reserved(ports: range) -> bool:
+    """Between the choice of a port and the start of who listens on it lie seconds: meanwhile the
+    ports are locked, as bytes of a file that all processes of this user share."""
+    with _choosing:
+        if not _given.isdisjoint(ports):
+            return False
+        try:
+            fcntl.lockf(_file(), fcntl.LOCK_EX | fcntl.LOCK_NB, len(ports), ports[0])
+        except OSError:
+            return False
+        _given.update(ports)
+        return True
+
+
+@cache
+def _file() -> IO[bytes]:
+    path = Path(tempfile.gettempdir()) / f"hookstream-ports-{os.getuid()}"
+    return path.open("ab")
 
 
 def require_free(port: int, setting: str) -> int:
