@@ -15,7 +15,7 @@ from tests.chaos.report import Report, as_text
 from tests.chaos.run import run
 from tests.chaos.scene import Size
 
-SHORT = Size(session_s=6.0, events_per_s=60.0, partitions=4, delayed=2)
+SHORT = Size(session_s=6.0, events_per_s=40.0, partitions=4, delayed=2)
 
 
 @click.command()

@@ -11,6 +11,9 @@ SLACK_S = 1.0
 EARLY_MS, LATE_MS = 20, 250
 """A request may be noted so long before or after the times of its attempt: the receiver is a
 process of its own, and gets to it when it gets to it."""
+UNANSWERED_MS = 5_000
+"""And so long after an attempt without an answer, if none was noted sooner: a receiver that stands
+still on a busy machine reads it when its sender has given up, which is why there is no answer."""
 
 
 class Finding(NamedTuple):
@@ -83,24 +86,29 @@ class Matched(NamedTuple):
 def match(requests: Sequence[Request], attempts: Sequence[Attempted]) -> Matched:
     """Each attempt takes the first request that came within its time."""
     left = sorted(requests, key=lambda r: r.at_ns)
-    last_of_turn = {a.turn: a for a in sorted(attempts, key=lambda a: a.started_ms)}
-    twins: list[Request] = []
-    phantoms: list[Attempted] = []
-    for attempt in sorted(attempts, key=lambda a: a.started_ms):
-        request = next((r for r in left if _fits(r, attempt)), None)
-        if request is not None:
-            left.remove(request)
-            if last_of_turn[attempt.turn] is not attempt:
-                twins.append(request)
-        elif attempt.status is not None:
-            phantoms.append(attempt)
+    rows = sorted(attempts, key=lambda a: a.started_ms)
+    last_of_turn = {a.turn: a for a in rows}
+    found = {row: _taken(left, row, LATE_MS) for row in rows}
+    for row in rows:
+        if found[row] is None and row.status is None:
+            found[row] = _taken(left, row, UNANSWERED_MS)
+    twins = [r for row, r in found.items() if r and last_of_turn[row.turn] is not row]
+    phantoms = [row for row, r in found.items() if r is None and row.status is not None]
     return Matched([*left, *twins], phantoms)
 
 
-def _fits(request: Request, attempt: Attempted) -> bool:
+def _taken(left: list[Request], attempt: Attempted, late_ms: int) -> Request | None:
+    """The request of this attempt, which is then not left for another."""
+    found = next((r for r in left if _fits(r, attempt, late_ms)), None)
+    if found is not None:
+        left.remove(found)
+    return found
+
+
+def _fits(request: Request, attempt: Attempted, late_ms: int) -> bool:
     at_ms = request.at_ns / 1e6
     ended_ms = attempt.started_ms + attempt.duration_ms
-    in_time = attempt.started_ms - EARLY_MS <= at_ms <= ended_ms + LATE_MS
+    in_time = attempt.started_ms - EARLY_MS <= at_ms <= ended_ms + late_ms
     return in_time and (attempt.status is None or attempt.status == request.status)
 
 

@@ -166,6 +166,32 @@ AGAIN = {"requests": [request(1), request(8, TWO)], "attempted": [attempt(8)]}
         ),
         pytest.param({"ended": {KEY: Ended("succeeded", 2)}}, ["miscounted"], id="miscounted"),
         pytest.param(
+            {
+                "requests": [request(4.5), request(5)],
+                "attempted": [attempt(1, lasts_s=2, status=None), attempt(5, turn=2)],
+                "ended": {KEY: Ended("succeeded", 2)},
+            },
+            [],
+            id="given up by its sender before its receiver got to it",
+        ),
+        pytest.param(
+            {
+                "requests": [request(5)],
+                "attempted": [attempt(1, lasts_s=2, status=None), attempt(5, turn=2)],
+                "ended": {KEY: Ended("succeeded", 2)},
+            },
+            [],
+            id="given up, and never received; answered the second time",
+        ),
+        pytest.param(
+            {
+                "requests": [request(9)],
+                "attempted": [attempt(1, lasts_s=2, status=None)],
+            },
+            ["unexplained_repeat"],
+            id="given up, and sent again long after",
+        ),
+        pytest.param(
             {"attempted": [attempt(1), attempt(1)]}, ["logged_twice"], id="one request logged twice"
         ),
         pytest.param(

@@ -5,7 +5,6 @@ partition turns that into commits every 100 ms (once.md 1 to 5). Full is an answ
 polling goes on. A process that stood still proves it is still a member before anything completes.
 """
 
-import contextlib
 import logging
 import math
 import threading
@@ -352,8 +351,10 @@ class Loop:
         self._take_events()
         for assignment in going:
             assignment.alive = False
-        with contextlib.suppress(KafkaException):  # replaced already: its work is another's now
+        try:
             self._commit(going, wait=True)
+        except KafkaException:  # replaced already: its work is another's now
+            self.counts.commits_refused += 1
         self._forget(going)
         consumer.incremental_unassign(parts)
 
