@@ -63,6 +63,10 @@ class Receiver:
         """Connections so far."""
         return msgspec.json.decode(self._get("/_opened"), type=int)
 
+    def unanswered(self) -> int:
+        """Slow requests that wait for their answer now."""
+        return msgspec.json.decode(self._get("/_unanswered"), type=int)
+
     def release(self) -> None:
         """End the connections that hang."""
         self._get("/_release")

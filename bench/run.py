@@ -8,7 +8,19 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from bench import alone, backlog, compare, many, noisy, payloads, retrying, rows, scale, table
+from bench import (
+    alone,
+    backlog,
+    compare,
+    many,
+    memory,
+    noisy,
+    payloads,
+    retrying,
+    rows,
+    scale,
+    table,
+)
 from bench.counts import WrongCount
 from bench.ground import Ground
 from bench.http_load import LoadError
@@ -33,6 +45,7 @@ ROWS: dict[str, Measure] = {
     "system-kafka": partial(rows.over_kafka, name="system-kafka"),
     "noisy": noisy.noisy,
     "retry": retrying.retry,
+    "memory": memory.in_flight,
     "backlog-deliver": backlog.deliver,
     "backlog-wait": backlog.wait,
     **{f"fanout-{fan}": partial(many.fan_out, fan=fan) for fan in many.FANS},

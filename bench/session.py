@@ -80,10 +80,10 @@ class Session:
         return self._kept[name]
 
     @contextmanager
-    def fresh(self, name: str) -> Iterator[Stage]:
+    def fresh(self, name: str, **settings: str) -> Iterator[Stage]:
         """A stage for one row, which may leave deliveries under way."""
         self.quiet()
-        with self._stage(name) as stage:
+        with self._stage(name, **settings) as stage:
             yield stage
 
     def events(
@@ -114,5 +114,5 @@ class Session:
             load.events(self.events(stage, count, times, kind))
         return times
 
-    def _stage(self, name: str) -> Stage:
-        return Stage(self.ground, f"{name}-{next(_NUMBERS)}", self._code)
+    def _stage(self, name: str, **settings: str) -> Stage:
+        return Stage(self.ground, f"{name}-{next(_NUMBERS)}", self._code, settings)

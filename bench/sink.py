@@ -3,10 +3,12 @@ what is measured.
 
     /any      200
     /once/…   500 to the first request of each event, 200 to the next ones
+    /slow/…   200 after two seconds
     /hang/…   no answer at all
 
 It keeps a record of each request. `/_record`: all of it; `/_total/PATH`: how many came for paths
-that begin so; `/_opened`: connections so far; `/_release`: ends those that hang; `/_clear`.
+that begin so; `/_opened`: connections so far; `/_unanswered`: slow requests that wait for their
+answer now; `/_release`: ends those that hang; `/_clear`.
 """
 
 import asyncio
@@ -20,6 +22,7 @@ import uvloop
 
 HOST = "127.0.0.1"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+SLOW_S = 2.0
 NO = b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"
 _HEAD_END = b"\r\n\r\n"
 _LENGTH, _ID = b"\r\ncontent-length:", b"\r\nwebhook-id:"
@@ -44,6 +47,7 @@ class Book:
         self.failed: set[str] = set()
         self.hanging: set[asyncio.Transport] = set()
         self.opened = 0
+        self.unanswered = 0
 
     def control(self, target: bytes) -> bytes:
         """The answer to `/_…`."""
@@ -54,6 +58,8 @@ class Book:
             answer = sum(len(s) for p, s in self.pages.items() if p.startswith(target[7:]))
         elif target == b"/_opened":
             answer = self.opened
+        elif target == b"/_unanswered":
+            answer = self.unanswered
         elif target == b"/_release":
             for transport in self.hanging:
                 transport.close()
@@ -112,7 +118,16 @@ class Connection(asyncio.Protocol):
             book.failed.add(event)
             status = 500
         page.append(Seen(event, now, status))
-        self._transport.write(OK if status == 200 else NO)
+        if target.startswith(b"/slow/"):
+            book.unanswered += 1
+            asyncio.get_running_loop().call_later(SLOW_S, self._answer_late)
+        else:
+            self._transport.write(OK if status == 200 else NO)
+
+    def _answer_late(self) -> None:
+        self._book.unanswered -= 1
+        if not self._transport.is_closing():
+            self._transport.write(OK)
 
 
 def _header(head: bytes, name: bytes) -> bytes:

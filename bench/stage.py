@@ -1,7 +1,7 @@
 """One system that is measured, and how one measurement goes."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -45,14 +45,20 @@ class Stage:
     """A system on the ground's Kafka and PostgreSQL, with topics and a database of its own.
 
     As a context manager it is started and, whatever comes, stopped. code: another checkout, whose
-    services run instead of ours.
+    services run instead of ours. settings: of its services, by their full names.
     """
 
-    def __init__(self, ground: Ground, name: str = "bench", code: Path | None = None) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        name: str = "bench",
+        code: Path | None = None,
+        settings: Mapping[str, str] = {},
+    ) -> None:
         self.ground = ground
         self.name = name
         self.receiver = ground.receiver
-        environ = ground.environ(name)
+        environ = ground.environ(name) | dict(settings)
         if code:
             environ["PYTHONPATH"] = f"{code}/libs:{code}"
         self.system = System(

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from hookstream.model.ids import payload_hash
-from hookstream.model.records import BY_HAND, Attempt, Delivery
-from hookstream.model.request import OutgoingRequest
+from hookstream.model.records import BY_HAND, Attempt, Delivery, Webhook
 from hookstream.model.schedule import last_moment_ms
 from hookstream.stream.loop import Handler
 from hookstream.stream.record import Assignment, Record
@@ -149,6 +148,7 @@ class Deliverer(Handler):
         if step is Step.DROP:
             record.done()
             return
+        record.let_go()
         passage = Passage(record, delivery, hash_)
         self._opened(passage, partition)
         if step is Step.EXECUTE:
@@ -219,8 +219,7 @@ class Deliverer(Handler):
         webhook, delivery = passage.turn.webhook, passage.delivery
         try:
             traceparent = passage.begin_request().traceparent
-            outgoing = self._request_of(webhook, delivery, self._clock_ms(), traceparent)
-            answer = await self._answer(outgoing, webhook.policy.deadline_ms)
+            answer, used = await self._answer(webhook, delivery, traceparent)
         except Unsendable as error:
             self._unsendable(passage, str(error))
             return
@@ -228,7 +227,6 @@ class Deliverer(Handler):
         passage.end_request(answer.status, answer.error)
         passage.task = None
         self._follow_all(self._lanes.finished(passage.turn, answer, now_ms))
-        used = outgoing.uses_transaction_id
         verdict = judge(webhook.policy, delivery, answer, now_ms, used)
         points = timing(delivery, passage.record.timestamp_ms, passage.taken_at_ms, answer)
         self._end(passage, after_answer(webhook, answer, verdict, points))
@@ -243,11 +241,18 @@ class Deliverer(Handler):
         ending = Ending(result="failed", reason="unsendable", attempt=attempt, error_detail=why)
         self._end(passage, ending)
 
-    async def _answer(self, outgoing: OutgoingRequest, deadline_ms: int) -> Answer:
-        """Having no socket left is this machine's fault and no attempt: wait, and send then."""
+    async def _answer(
+        self, webhook: Webhook, delivery: Delivery, traceparent: bytes | None
+    ) -> tuple[Answer, bool]:
+        """And whether the request had the delivery's id in it (M6). Having no socket left is this
+        machine's fault and no attempt: wait, and send then."""
         while True:
+            outgoing = self._request_of(webhook, delivery, self._clock_ms(), traceparent)
+            used = outgoing.uses_transaction_id
+            sending = self._sender.send(outgoing, webhook.policy.deadline_ms)
+            del outgoing  # once written, no frame keeps its body till the answer is there
             try:
-                return await self._sender.send(outgoing, deadline_ms)
+                return await sending, used
             except OutOfSockets:
                 logger.warning("out of sockets: raise the limit on open files, or lower the slots")
                 await asyncio.sleep(_OUT_OF_SOCKETS_S)

@@ -69,7 +69,7 @@ class Passage:
         self.webhook = webhook
         self.taken_at_ms = now_ms
         since_ms = self.record.assignment.state.since_ms
-        self.turn = turn_of(webhook, self.delivery, len(self.record.raw), self, since_ms)
+        self.turn = turn_of(webhook, self.delivery, self.record.size, self, since_ms)
 
     def leave(self) -> None:
         """It is over: let go of what points back here, so that nothing waits for a collector."""

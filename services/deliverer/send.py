@@ -42,7 +42,9 @@ class Sender:
         exchange = _Exchange(int(self._clock() * 1000))
         try:
             with self._deadlines.within(deadline_ms / 1000):
-                await exchange.run(self._engine, outgoing)
+                running = exchange.run(self._engine, outgoing)
+                del outgoing  # like the frames above and below: see `Deliverer._answer`
+                await running
         except TimeoutError as error:
             connecting = isinstance(error.__cause__, CutWhileConnecting)
             return exchange.ended("timeout_connect" if connecting else "timeout_answer")
@@ -70,9 +72,11 @@ class _Exchange:
 
     async def run(self, engine: Exchanging, outgoing: OutgoingRequest) -> None:
         once = outgoing.url_is_rendered
-        reply = await engine.exchange(
+        exchanging = engine.exchange(
             outgoing.method, outgoing.url, outgoing.headers, outgoing.body, once=once
         )
+        del outgoing
+        reply = await exchanging
         self._ended = monotonic()
         self._reply = reply
         try:

@@ -29,6 +29,7 @@ class DeadLetters:
 
     def put(self, record: Record, reason: str, detail: str, event: Event | None = None) -> None:
         """Refuse `record` for good: `reason` is for machines, `detail` for people."""
+        raw = record.raw or (self._codec.encode(record.value) if record.value else b"")
         dead = Dead(
             topic=record.assignment.topic,
             partition=record.assignment.partition,
@@ -40,8 +41,8 @@ class DeadLetters:
             event=event.id if event else None,
             event_type=event.type if event else None,
             key=record.key,
-            raw=record.raw[:RAW_BYTES],
-            truncated=len(record.raw) > RAW_BYTES,
+            raw=raw[:RAW_BYTES],
+            truncated=len(raw) > RAW_BYTES,
         )
         self._on_dead(dead)
         self._produce(dead, record.done)

@@ -63,7 +63,7 @@ Events = deque[tuple[Assignment, int, int | None]]
 class Record:
     """One Kafka record, decoded where the loop was given a codec."""
 
-    __slots__ = ("assignment", "headers", "key", "offset", "raw", "timestamp_ms", "value")
+    __slots__ = ("assignment", "headers", "key", "offset", "raw", "size", "timestamp_ms", "value")
 
     def __init__(
         self,
@@ -81,7 +81,13 @@ class Record:
         self.key = key
         self.headers = headers
         self.raw = raw
+        """Its bytes; empty once they were let go."""
+        self.size = len(raw)
         self.value: Struct | None = None
+
+    def let_go(self) -> None:
+        """Keep what was decoded, not its bytes as well: there is a long time to wait."""
+        self.raw = b""
 
     def done(self) -> None:
         """All that this record led to is acknowledged. From any thread, once."""
