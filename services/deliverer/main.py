@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from hookstream.model.records import Attempt, Delivery, Outcome
 from hookstream.model.seal import NONCE
+from hookstream.process.heap import return_big_blocks
 from hookstream.process.logs import Logs
 from hookstream.process.run import Context
 from hookstream.process.sealing import SealSettings
@@ -36,6 +37,14 @@ _STOP_S = 18.0
 _LINGER_MS = 5.0
 """Of outcomes: no receiver waits for them, and acks come together."""
 _HELD_BYTES = 128 * 1024 * 1024
+"""Of deliveries, as they came from Kafka: one slow webhook may hold half of it, with 128 of 512 KiB."""
+READS = {
+    "queued.max.messages.kbytes": 4 * 1024,
+    "fetch.message.max.bytes": 256 * 1024,
+    "fetch.max.bytes": 4 * 1024 * 1024,
+}
+"""Some 3,000 deliveries of 1 KB read ahead, a third of a second's work. As the loop reads
+otherwise, librdkafka held 30 MB. A record larger than that is still fetched, alone."""
 
 
 def clock_ms() -> int:
@@ -47,6 +56,7 @@ async def main(
     stop: asyncio.Event, context: Context, reached: Callable[[str], None] = lambda _: None
 ) -> None:
     """Deliver until `stop`; then end what is open within the budget."""
+    return_big_blocks()
     streaming = Streaming(context, GROUP, {GROUP: [DELIVERIES]})
     if await streaming.open(stop, answers_here=True, linger_ms=_LINGER_MS):
         streaming.table.follow()
@@ -60,6 +70,7 @@ async def main(
             max_records=20_000,
             max_bytes=_HELD_BYTES,
             batch=MOST_AHEAD,
+            consumer=READS,
         )
         deliverer.steady = loop.steady
         ticking = asyncio.create_task(deliverer.tick())

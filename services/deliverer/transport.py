@@ -98,11 +98,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 dial = self._connections.first_use(connection.protocol)
             parts = written(method, target.start, headers, body)
             protocol = _write(connection, parts, headless=method == "HEAD")
-            del (
-                parts,
-                headers,
-                body,
-            )  # nothing of the request is kept while its answer is waited for
+            del parts, headers, body  # nothing of it is kept while its answer is waited for
             reply = await _answered(connection, protocol)
         except BaseException as error:
             if connection is not None:
