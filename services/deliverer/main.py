@@ -37,7 +37,7 @@ _STOP_S = 18.0
 _LINGER_MS = 5.0
 """Of outcomes: no receiver waits for them, and acks come together."""
 _HELD_BYTES = 128 * 1024 * 1024
-"""Of deliveries, as they came from Kafka: one slow webhook may hold half of it, with 128 of 512 KiB."""
+"""Of deliveries, by their size in Kafka. One slow webhook may hold half: 128 of 512 KiB each."""
 READS = {
     "queued.max.messages.kbytes": 4 * 1024,
     "fetch.message.max.bytes": 256 * 1024,

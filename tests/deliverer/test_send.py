@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -56,6 +57,21 @@ def a_request(
 async def answered(script: Script, deadline_ms: int = 5000, **more: Any) -> Answer:
     async with receiving(script) as receiver, sending() as sender:
         return await sender.send(a_request(receiver.url(), **more), deadline_ms)
+
+
+async def test_no_copy_of_a_body_is_kept_while_its_answer_is_waited_for() -> None:
+    """With 2,000 requests of 8 KB in flight, each copy costs 16 MB."""
+    body = bytes(10_000)
+    async with receiving(silent) as receiver, sending() as sender:
+        before = sys.getrefcount(body)
+        request = a_request(receiver.url(), body=body)
+        waiting = asyncio.create_task(sender.send(request, 60_000))
+        del request
+        async with asyncio.timeout(30):
+            while not receiver.requests:
+                await asyncio.sleep(0.01)
+        assert sys.getrefcount(body) == before
+        waiting.cancel()
 
 
 async def test_the_wire_has_what_was_asked_and_host_and_length_and_nothing_else() -> None:
