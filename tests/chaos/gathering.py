@@ -24,6 +24,8 @@ from tests.chaos.scene import Scene, wanted_of
 from tests.fixtures.kafka import Seen, read_all
 
 LOOK_S = 0.1
+MOST_S = 900.0
+"""The end is waited for at most so long, also while deliveries still end."""
 MOVES = {"revoked", "lost"}
 _STATES = "SELECT count(*) FROM deliveries WHERE state IN ('succeeded', 'failed')"
 _OFFSETS = "SELECT partition, next_offset FROM consumer_offsets WHERE topic = 'outcomes'"
@@ -88,13 +90,17 @@ def wanted(scene: Scene) -> dict[Key, str]:
 
 
 def await_end(scene: Scene, within_s: float) -> None:
-    """Until all has ended and is logged, or time is up: the checker says what is missing."""
-    total, deadline = len(wanted(scene)), time.monotonic() + within_s
-    while time.monotonic() < deadline:
+    """Until all has ended and is logged, or nothing more has ended for so long: the checker says
+    what is missing. What a receiver never takes is put off again and again, and ends last."""
+    total, most, now_s = len(wanted(scene)), 0, time.monotonic()
+    deadline, latest = now_s + within_s, now_s + MOST_S
+    while time.monotonic() < min(deadline, latest):
         with psycopg.connect(scene.dsn) as connection:
             ended = connection.execute(_STATES).fetchone()
             written: dict[int, int] = dict(connection.execute(_OFFSETS).fetchall())
         ends = bounds(scene.kafka, OUTCOMES, scene.size.partitions)
+        if ended and ended[0] > most:
+            most, deadline = ended[0], time.monotonic() + within_s
         if ended and ended[0] >= total and all(b.end <= written.get(p, 0) for p, b in ends.items()):
             return
         time.sleep(LOOK_S)
