@@ -33,8 +33,25 @@ _FULL_POLL_S = 0.02
 _FULL_S = 0.002
 _PAUSE_AFTER_S = 1.0
 _FIRST = Committed(offset=0)
-logger = logging.getLogger(__name__)
+_REPLACED = frozenset(
+    {
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.FENCED_MEMBER_EPOCH,
+        KafkaError._ASSIGNMENT_LOST,
+        KafkaError._FENCED,
+    }
+)
+"""What a commit is refused with if others may have our partitions; all else says nothing of it."""
 REVOKE_S = 3.0
+REFUSED_S = 30.0
+"""So long after a refusal, partitions that are still ours by name end the process."""
+logger = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """The group does not let us write what it does not take from us: only a new start helps."""
 
 
 class Handler:
@@ -114,6 +131,7 @@ class Loop:
         self._events: Events = deque()
         self._stopping = threading.Event()
         self._doubt = False
+        self._refused_at = math.inf
         self._full_since = math.inf
         self._committed_at = 0.0
         self._consumer = Consumer(
@@ -163,6 +181,7 @@ class Loop:
         self.last_turn = now
         if self._doubt:
             self._prove()
+        self._mind_the_refused()
 
     def _prove(self) -> None:
         """A synchronous commit: the broker refuses it to a member that was replaced."""
@@ -170,11 +189,19 @@ class Loop:
         try:
             self._commit(list(self.assignments.values()), wait=True)
         except KafkaException as error:
-            if error.args[0].retriable():
-                return
+            if error.args[0].code() not in _REPLACED:
+                return  # no word from the group: asked again with the next turn
             self._lose(list(self.assignments.values()))
+            self._refused_at = self.last_turn
         self._doubt = False
         self._handler.steadied()
+
+    def _mind_the_refused(self) -> None:
+        """What was refused to us the group takes away, or the process ends and begins anew."""
+        if self.last_turn - self._refused_at > REFUSED_S:
+            self._refused_at = math.inf
+            if kept := [a for a in self.assignments.values() if not a.alive]:
+                raise Refused(f"{len(kept)} partitions were refused to us and not taken away")
 
     def _take_events(self) -> None:
         events = self._events
