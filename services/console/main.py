@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _AGAIN_S = 1.0
 _DATABASE = "database"
+_IDLE_S = 75
+"""How long a connection may be kept open between requests: longer than load balancers keep it."""
 
 
 class _Server(uvicorn.Server):
@@ -114,5 +116,6 @@ def _config(console: Console) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=10,
     )

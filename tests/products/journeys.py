@@ -124,15 +124,17 @@ def _check_time(wait: Wait) -> None:
 def _check_hops(wait: Wait, scale: float) -> None:
     """Each record is on the longest tier that was left in time when it was written, which is
     between the end of the hop before and the broker's stamp, cut to whole milliseconds; and none
-    is missing."""
+    is missing. A hop is as long as its tier from when it was written, not from the stamp."""
     free_at_ms: float = wait.asked_at_ms
+    free_by_ms = free_at_ms
     for at_ms, tier in wait.hops:
         assert at_ms >= int(free_at_ms), ("a tier was left early", wait)
         least, most = _length(wait, at_ms + 1, scale), _length(wait, free_at_ms - 1, scale)
         assert least <= TIERS[tier] <= most, (tier, wait)
-        free_at_ms = at_ms + TIERS[tier] * scale
+        free_at_ms += TIERS[tier] * scale
+        free_by_ms = at_ms + TIERS[tier] * scale
     if wait.back_at_ms is not None:
-        moved_at_ms = free_at_ms + MOVED_WITHIN_MS
+        moved_at_ms = free_by_ms + MOVED_WITHIN_MS
         assert wait.due_at_ms - moved_at_ms <= HOLD_MS * scale, ("a hop is missing", wait)
 
 

@@ -19,7 +19,7 @@ from hookstream.stream.counts import Counts
 from hookstream.stream.dead import Decoder
 from hookstream.stream.gap import Gap, step_over
 from hookstream.stream.groups import OffsetsMissing, waited_out
-from hookstream.stream.member import member
+from hookstream.stream.member import REFUSED_S, REPLACED, Refused, member
 from hookstream.stream.pace import Pace
 from hookstream.stream.record import Assignment, Events, Record
 from hookstream.stream.settings import KafkaSettings
@@ -32,26 +32,8 @@ _IDLE_POLL_S = 0.1
 _FULL_POLL_S = 0.02
 _FULL_S = 0.002
 _PAUSE_AFTER_S = 1.0
-_FIRST = Committed(offset=0)
-_REPLACED = frozenset(
-    {
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.FENCED_INSTANCE_ID,
-        KafkaError.FENCED_MEMBER_EPOCH,
-        KafkaError._ASSIGNMENT_LOST,
-        KafkaError._FENCED,
-    }
-)
-"""What a commit is refused with if others may have our partitions; all else says nothing of it."""
 REVOKE_S = 3.0
-REFUSED_S = 30.0
-"""So long after a refusal, partitions that are still ours by name end the process."""
 logger = logging.getLogger(__name__)
-
-
-class Refused(Exception):
-    """The group does not let us write what it does not take from us: only a new start helps."""
 
 
 class Handler:
@@ -189,7 +171,7 @@ class Loop:
         try:
             self._commit(list(self.assignments.values()), wait=True)
         except KafkaException as error:
-            if error.args[0].code() not in _REPLACED:
+            if error.args[0].code() not in REPLACED:
                 return  # no word from the group: asked again with the next turn
             self._lose(list(self.assignments.values()))
             self._refused_at = self.last_turn
@@ -198,10 +180,9 @@ class Loop:
 
     def _mind_the_refused(self) -> None:
         """What was refused to us the group takes away, or the process ends and begins anew."""
-        if self.last_turn - self._refused_at > REFUSED_S:
-            self._refused_at = math.inf
-            if kept := [a for a in self.assignments.values() if not a.alive]:
-                raise Refused(f"{len(kept)} partitions were refused to us and not taken away")
+        late = self.last_turn - self._refused_at > REFUSED_S
+        if late and not all(a.alive for a in self.assignments.values()):
+            raise Refused("partitions were refused to us and not taken away")
 
     def _take_events(self) -> None:
         events = self._events
@@ -350,7 +331,7 @@ class Loop:
             start = own.get((assignment.topic, assignment.partition))
             if start is not None:
                 assignment.window = Window(Committed(offset=start))
-            assignment.window.changed = assignment.committed == _FIRST
+            assignment.window.changed = assignment.committed == Committed(offset=0)
             self.assignments[self._key(assignment)] = assignment
         consumer.incremental_assign([self._start(a) for a in taken])
         # Those kept too: a rebalance that came while all were paused must not leave them so.
@@ -362,7 +343,7 @@ class Loop:
     def _take(self, part: TopicPartition) -> Assignment:
         committed = Committed.parse(part.offset, part.metadata) if part.offset >= 0 else None
         if part.offset < 0 and self._is_new(self._names[part.topic], part.partition):
-            committed = _FIRST
+            committed = Committed(offset=0)
         if committed is None:
             raise OffsetsMissing(f"no offset of ours for {part.topic} [{part.partition}]")
         return Assignment(self._names[part.topic], part.partition, committed, self._events)

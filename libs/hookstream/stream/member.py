@@ -1,7 +1,22 @@
 """How a loop takes part in its consumer group, in librdkafka's words."""
 
+from confluent_kafka import KafkaError
+
 from hookstream.stream.settings import ClientConfig, KafkaSettings
 
+REPLACED = frozenset(
+    {
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.FENCED_MEMBER_EPOCH,
+        KafkaError._ASSIGNMENT_LOST,
+        KafkaError._FENCED,
+    }
+)
+"""What a commit is refused with if others may have our partitions; all else says nothing of it."""
+REFUSED_S = 30.0
+"""So long after a refusal, partitions that are still ours by name end the process."""
 _NEW_PARTITIONS_MS = 5_000
 """How often is looked whether a topic has grown."""
 
@@ -22,3 +37,7 @@ def member(kafka: KafkaSettings, group: str) -> ClientConfig:
         "fetch.queue.backoff.ms": 10,
         "queued.max.messages.kbytes": 16 * 1024,
     }
+
+
+class Refused(Exception):
+    """The group does not let us write what it does not take from us: only a new start helps."""
