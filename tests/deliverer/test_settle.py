@@ -4,14 +4,14 @@ from collections import deque
 
 import pytest
 
-from hookstream.model.records import Outcome
+from hookstream.model.records import Dead, Outcome
 from hookstream.stream.codec import Codec
 from hookstream.stream.dead import DeadLetters
 from hookstream.stream.partitioning import Partitioning
 from hookstream.stream.record import Assignment, Record
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
-from hookstream.stream.topics import DELIVERIES, OUTCOMES, RETRY
+from hookstream.stream.topics import DEAD, DELIVERIES, OUTCOMES, RETRY
 from hookstream.stream.window import Committed
 from hookstream.stream.writer import Writer
 from services.deliverer.ending import Ending
@@ -47,3 +47,21 @@ def test_a_turn_of_a_partition_that_went_to_another_settles_nothing(
     assert [o.result for o in outcomes if isinstance(o, Outcome)] == ["superseded"]
     assert read_all(kafka, RETRY) == []
     assert not assignment.events
+
+
+def test_a_dead_letter_has_what_was_decoded_where_its_bytes_were_let_go(
+    kafka: KafkaSettings,
+) -> None:
+    """While a turn is open only one of the two is kept; a person is to see it all the same."""
+    assignment = Assignment(DELIVERIES, 0, Committed(offset=0), deque())
+    writer, codec = Writer(kafka, "tests", on_fatal=print), Codec()
+    record = Record(assignment, 7, 1, b"lane", {}, codec.encode(a_delivery()))
+    record.value = a_delivery()
+    record.let_go()
+    DeadLetters(writer, codec, print).put(record, "too_large", "the outcome is too large")
+    assert writer.close(WITHIN_S)
+    [dead] = [seen.value for seen in read_all(kafka, DEAD)]
+    assert isinstance(dead, Dead)
+    assert dead.raw is not None
+    assert codec.decode(dead.raw) == a_delivery()
+    assert [(offset, log) for _, offset, log in assignment.events] == [(7, None)]
