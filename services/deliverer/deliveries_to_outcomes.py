@@ -216,6 +216,10 @@ class Deliverer(Handler):
             self._follow(cast(Passage, turn.context), plan)
 
     async def _send(self, passage: Passage) -> None:
+        if not (passage.record.assignment.alive and self.steady()):
+            passage.task = passage.started_at_ms = None  # stopped between `_go` and here
+            self._go(passage)
+            return
         webhook, delivery = passage.turn.webhook, passage.delivery
         try:
             traceparent = passage.begin_request().traceparent
