@@ -29,6 +29,7 @@ def deliverers(session: Session, count: int) -> Row:
         configure(stage, webhooks)
         stage.only("retry")
         with stage.processes("deliverer", count):
+            stage.receiver.clear()
             _deliver(session, stage, webhooks, session.sizes.warm, Times())
             stage.await_arrivals(session.sizes.warm)
             stage.receiver.clear()
