@@ -134,5 +134,9 @@ def test_other_variables_are_nobodys_business() -> None:
     assert Environment({"PATH": "/bin", "KAFKA_HOME": "/x"}, KNOWN).read(Egress) == Egress()
 
 
+def test_the_key_that_commands_use_is_no_setting_and_no_mistake() -> None:
+    assert Environment({"HOOKSTREAM_KEY": "hk_1"}, [Egress]).read(Egress).first_s == 1
+
+
 def test_the_variables_of_a_group_can_be_listed() -> None:
     assert variables(Vault) == {"HOOKSTREAM_VAULT_KEY": "key", "HOOKSTREAM_VAULT_KEYS": "keys"}

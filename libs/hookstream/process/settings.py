@@ -20,6 +20,8 @@ from pydantic_settings import EnvSettingsSource
 from pydantic_settings.sources.utils import parse_env_vars
 
 PREFIX = "HOOKSTREAM_"
+API_KEY = "HOOKSTREAM_KEY"
+"""What commands speak to the API with: no setting, and may stand beside them."""
 LISTS = (list, tuple, set, frozenset, collections.abc.Sequence)
 # What Kubernetes adds for a Service called hookstream-…; nobody mistyped these.
 SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT\w*)$|_PORT_\d+_(TCP|UDP)(_\w+)?$")
@@ -40,7 +42,8 @@ class Environment:
 
     def __init__(self, environ: Mapping[str, str], known: Iterable[type[BaseModel]]) -> None:
         """SettingsError if a HOOKSTREAM_ variable belongs to no group in `known`."""
-        ours = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+        given = environ.items()
+        ours = {name: value for name, value in given if name.startswith(PREFIX) and name != API_KEY}
         names = {name for group in known for name in variables(group)}
         unknown = [n for n in sorted(ours) if n not in names and not _is_link(n, ours[n])]
         if unknown:
