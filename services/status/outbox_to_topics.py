@@ -78,13 +78,16 @@ class OutboxToTopics:
                 holder.wait(_PING_S)
 
     def publish(self, holder: Holder) -> int:
-        """Publish the oldest rows and delete them; how many there were. While partitions grow
-        deliveries wait, and nothing waits for them."""
+        """Publish the oldest rows and delete them; how many there were. Configuration is there
+        first: a delivery that came before its webhook would be taken for one of a deleted webhook.
+        While partitions grow deliveries wait, and nothing waits for them."""
         but: outbox.Topic | None = "deliveries" if self._partitioning.draining else None
         rows = outbox.oldest(holder.connection, _PAGE, but)
         if not rows:
             return 0
-        self._send(holder, [(r.topic, r.key, r.decoded(), r.traceparent) for r in rows])
+        records = [(r.topic, r.key, r.decoded(), r.traceparent) for r in rows]
+        self._send(holder, [record for record in records if record[0] == CONFIG])
+        self._send(holder, [record for record in records if record[0] != CONFIG])
         deleted = outbox.delete(holder.connection, [row.id for row in rows])
         self._again(holder, {r.key for r in rows if r.topic == CONFIG and r.id not in deleted})
         return len(rows)

@@ -97,7 +97,7 @@ class Tenant:
             return found["state"] == state and not found["publishing"]
 
         try:
-            wait_until(there, 180)
+            wait_until(there, 60)
         except AssertionError as error:
             raise AssertionError(f"{found['state']}: {found['state_reason']}") from error
         return found
