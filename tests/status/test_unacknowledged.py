@@ -1,8 +1,13 @@
-"""A row of the outbox stays there until the broker has what it says (once.md 16)."""
+"""A row of the outbox stays there until the broker has what it says (once.md 16), and what names a
+webhook waits until the broker has the webhook."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 
 from hookstream.embedded.ports import HOST, free_port
+from hookstream.model.deliveries import first_turn
 from hookstream.store.change import Change
 from hookstream.store.outbox import Holder, oldest
 from hookstream.store.pool import Connection
@@ -12,31 +17,57 @@ from hookstream.stream.table import Table
 from hookstream.stream.writer import Writer
 from services.status.outbox_to_topics import OutboxToTopics
 from tests.fixtures.kafka import run_in_thread, wait_until
-from tests.status.samples import webhook
+from tests.status.samples import event, webhook
 
 WITHIN_S = 40
 
 
-def test_a_row_stays_while_the_broker_has_not_acknowledged_it(
-    kafka: KafkaSettings, dsn: str, connection: Connection
-) -> None:
-    """The producer's broker is not there: what it was given is on its way, and nobody has it."""
+@contextmanager
+def publishing(kafka: KafkaSettings, dsn: str) -> Iterator[Writer]:
+    """The outbox publishes by a producer whose broker is not there: what it was given is on its
+    way, and nobody has it, until it is purged."""
     table = Table(kafka, "tests-config")
     table.catch_up(30)
     nowhere = kafka.model_copy(update={"bootstrap_servers": f"{HOST}:{free_port()}"})
     writer = Writer(nowhere, "tests", on_fatal=print)
     there = Writer(kafka, "tests", on_fatal=print)
-    with psycopg.connect(dsn) as saving, saving.cursor() as cursor:
-        Change(cursor, "test").configure(webhook())
     holder = Holder(dsn)
     wait_until(holder.acquire, WITHIN_S)
     outbox = OutboxToTopics(dsn, table, writer, Partitioning(table, there))
-    publishing = run_in_thread(lambda: outbox.publish(holder))
-    wait_until(lambda: len(writer) == 1, WITHIN_S)
-    assert [row.key for row in oldest(connection, 10)] == ["webhook/wh"]
-    writer.purge()
-    publishing.join(WITHIN_S)
-    holder.close()
-    writer.close(1)
-    there.close()
-    table.close()
+    thread = run_in_thread(lambda: outbox.publish(holder))
+    try:
+        yield writer
+        thread.join(WITHIN_S)
+        assert not thread.is_alive()
+    finally:
+        holder.close()
+        writer.close(1)
+        there.close()
+        table.close()
+
+
+def test_a_row_stays_while_the_broker_has_not_acknowledged_it(
+    kafka: KafkaSettings, dsn: str, connection: Connection
+) -> None:
+    with psycopg.connect(dsn) as saving, saving.cursor() as cursor:
+        Change(cursor, "test").configure(webhook())
+    with publishing(kafka, dsn) as writer:
+        wait_until(lambda: len(writer) == 1, WITHIN_S)
+        assert [row.key for row in oldest(connection, 10)] == ["webhook/wh"]
+        writer.purge()
+
+
+def test_a_verification_is_sent_after_the_broker_has_its_webhook(
+    kafka: KafkaSettings, dsn: str
+) -> None:
+    """Whichever stands first in the outbox: a delivery before its webhook would be cancelled."""
+    with psycopg.connect(dsn) as saving, saving.cursor() as cursor:
+        change = Change(cursor, "test")
+        change.tell("deliveries", "wh", first_turn("verify", "d1", webhook(), event(), 0, "test"))
+        change.configure(webhook())
+    with publishing(kafka, dsn) as writer:
+        wait_until(lambda: len(writer) >= 1, WITHIN_S)
+        assert writer.sent == {"config": 1}
+        writer.purge()
+        wait_until(lambda: writer.sent.get("deliveries") == 1, WITHIN_S)
+        writer.purge()
