@@ -26,6 +26,9 @@ SKEW_MS = 1_000
 """Clocks further apart than this make delays and lateness wrong."""
 OFFSETS_KEPT_MIN = 60 * 24 * 60
 """60 days: a group that stood still for that long still knows where it was (once.md 3)."""
+ELECTED_MS = 5_000
+"""What a broker's death may take beyond the broker's session: an election of controllers, another
+coordinator, and its answer (docs/reliability.md)."""
 _CONNECT_S = 5.0
 
 
@@ -57,6 +60,23 @@ def kafka_cluster(kafka: KafkaSettings) -> Examination:
         said = f"offsets of a stopped group are kept for {kept} minutes"
         hint = f"set offsets.retention.minutes to {OFFSETS_KEPT_MIN} or more on the brokers"
         yield Finding("warn", "kafka", said, hint)
+    yield from sessions(found.brokers, found.broker_session_ms, kafka.session_timeout_ms)
+
+
+def sessions(brokers: int, theirs_ms: int | None, ours_ms: int) -> Examination:
+    """Whether our consumers' sessions outlast a broker's death. One broker has none to outlast:
+    when it is back, it counts them anew."""
+    if brokers < 2 or theirs_ms is None or theirs_ms + ELECTED_MS <= ours_ms:
+        return
+    said = (
+        f"a dead broker is noticed after {theirs_ms} ms, and our sessions end after {ours_ms} ms:"
+        " whole groups may lose their partitions, and repeat what is in flight"
+    )
+    hint = (
+        f"set broker.session.timeout.ms to {max(ours_ms - ELECTED_MS, 1_000)} on brokers and"
+        f" controllers, or HOOKSTREAM_KAFKA_SESSION_TIMEOUT_MS to {theirs_ms + ELECTED_MS}"
+    )
+    yield Finding("warn", "kafka", said, hint)
 
 
 def _topics(replicas: dict[str, int], brokers: int) -> Examination:

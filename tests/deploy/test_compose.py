@@ -10,7 +10,7 @@ import pytest
 import yaml
 from psycopg import sql
 
-from hookstream.embedded.kafka_config import _records
+from hookstream.embedded.kafka_config import _records, _sessions
 from hookstream.process.run import ProcessSettings
 from hookstream.process.settings import Environment
 from hookstream.process.telemetry import TelemetrySettings
@@ -128,7 +128,7 @@ def test_nothing_is_reached_from_other_machines() -> None:
 
 def test_its_kafka_keeps_what_ours_keep_and_its_database_is_the_clusters() -> None:
     kafka = services()["kafka"]["environment"]
-    for name, value in _records().items():
+    for name, value in (_records() | _sessions()).items():
         variable = f"KAFKA_{name.replace('.', '_').upper()}"
         assert name == "group.min.session.timeout.ms" or kafka[variable] == value
     small = ours("small")

@@ -9,7 +9,9 @@ from click.testing import CliRunner, Result
 from hookstream.embedded.ports import free_port
 from hookstream.embedded.postgres import EmbeddedPostgres
 from hookstream.store.migrate import migrate
+from hookstream.stream.condition import cluster
 from hookstream.stream.settings import KafkaSettings
+from services.cli.findings import sessions
 from services.cli.main import main
 from tests.fixtures.kafka import delete_topics
 
@@ -72,3 +74,18 @@ def test_the_way_out_is_tried_with_the_guard_that_requests_meet(
     assert allowed.exit_code == 0, allowed.output
     assert "127.0.0.1 is reached" in allowed.output
     assert "requests may go to 127.0.0.0/8 too" in allowed.output
+
+
+def test_sessions_that_a_brokers_death_would_end_are_told_with_both_ways_out(
+    kafka: KafkaSettings,
+) -> None:
+    noticed_ms = cluster(kafka).broker_session_ms
+    assert noticed_ms == 5_000, "what the embedded broker is given, read from the broker"
+    assert list(sessions(3, noticed_ms, 10_000)) == []
+    (found,) = sessions(3, noticed_ms, 6_000)
+    assert (found.level, "6000 ms" in found.said) == ("warn", True)
+    assert "broker.session.timeout.ms to 1000" in found.hint
+    assert "HOOKSTREAM_KAFKA_SESSION_TIMEOUT_MS to 10000" in found.hint
+    assert [len(list(sessions(3, ms, 10_000))) for ms in (5_001, 9_000, 18_000)] == [1, 1, 1]
+    assert list(sessions(1, 9_000, 10_000)) == [], "alone, it counts sessions anew when it is back"
+    assert list(sessions(3, None, 10_000)) == []

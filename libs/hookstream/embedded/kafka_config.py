@@ -27,6 +27,7 @@ def broker_properties(
         **_records(),
         **_internal_topics(copies),
         **_threads(),
+        **_sessions(),
         **more,
     }
 
@@ -68,9 +69,13 @@ def _threads() -> dict[str, str]:
         "num.io.threads": "4",
         "background.threads": "2",
         "log.cleaner.dedupe.buffer.size": str(16 * MEGABYTE),
-        "broker.heartbeat.interval.ms": "1000",
-        "broker.session.timeout.ms": "5000",  # what a start after a kill waits for at most
     }
+
+
+def _sessions() -> dict[str, str]:
+    """A dead broker is noticed seconds before consumers' sessions end (docs/reliability.md); a
+    broker that starts again after a kill waits no longer either."""
+    return {"broker.heartbeat.interval.ms": "1000", "broker.session.timeout.ms": "5000"}
 
 
 def as_properties(settings: Mapping[str, str]) -> str:

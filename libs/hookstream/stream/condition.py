@@ -12,7 +12,8 @@ from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import CONFIG, differing_configs, topics
 
 _WITHIN_S = 10.0
-_MINUTES = "offsets.retention.minutes"
+_OFFSETS_KEPT = "offsets.retention.minutes"
+_SESSION = "broker.session.timeout.ms"
 _CLOCK = b"doctor/clock"
 
 
@@ -26,6 +27,8 @@ class Cluster(NamedTuple):
     """A line for each setting of a topic that is not as this version makes it."""
     offsets_kept_min: int | None
     """For how many minutes the brokers keep offsets of a stopped group; None: they do not say."""
+    broker_session_ms: int | None
+    """After how long a dead broker is noticed; None: they do not say (no KRaft)."""
 
 
 def cluster(kafka: KafkaSettings) -> Cluster:
@@ -36,19 +39,23 @@ def cluster(kafka: KafkaSettings) -> Cluster:
     replicas = {
         t.name: len(there.topics[kafka.topic(t.name)].partitions[0].replicas) for t in present
     }
+    numbers = _broker_numbers(kafka, next(iter(there.brokers)))
     return Cluster(
         len(there.brokers),
         replicas,
         differing_configs(admin, kafka, present),
-        _offsets_kept(kafka, next(iter(there.brokers))),
+        numbers.get(_OFFSETS_KEPT),
+        numbers.get(_SESSION),
     )
 
 
-def _offsets_kept(kafka: KafkaSettings, broker: int) -> int | None:
+def _broker_numbers(kafka: KafkaSettings, broker: int) -> dict[str, int]:
+    """Those of the settings asked about here that the broker tells."""
     resource = ConfigResource(ResourceType.BROKER, str(broker))
     (answer,) = admin_client(kafka).describe_configs([resource]).values()
-    found = answer.result(_WITHIN_S).get(_MINUTES)
-    return int(found.value) if found is not None and found.value else None
+    told = answer.result(_WITHIN_S)
+    found = {name: told[name].value for name in (_OFFSETS_KEPT, _SESSION) if name in told}
+    return {name: int(value) for name, value in found.items() if value}
 
 
 def clock_ahead_ms(kafka: KafkaSettings) -> int:
