@@ -60,7 +60,6 @@ class Ground:
             "HOOKSTREAM_KAFKA_TOPIC_PREFIX": f"{name}.",
             "HOOKSTREAM_KAFKA_GROUP_PREFIX": f"{name}.",
             "HOOKSTREAM_CONSOLE_PUBLISH_WAIT_S": "10",
-            "HOOKSTREAM_PROCESS_LOG_LEVEL": "warning",
             "SSL_CERT_FILE": str(self._certificate.cert),
         }
 

@@ -141,14 +141,15 @@ def _tail(streaming: Streaming, log_from: Mapping[int, int | None]) -> Tail:
 
 
 def turn_log(logs: Logs) -> Callable[[Outcome], None]:
-    """One line a turn, when its outcome is acknowledged; what is counted is read when exported."""
+    """One line a turn (of level info), when its outcome is acknowledged; what is counted is read
+    when exported."""
     turns = metrics.Turns()
 
     def log(outcome: Outcome) -> None:
         turns.count(outcome)
         logs.line("turn", _line(outcome, outcome.attempt))
 
-    return log
+    return log if logs.writes("info") else turns.count
 
 
 def _line(outcome: Outcome, attempt: Attempt | None) -> dict[str, object]:

@@ -2,33 +2,38 @@
 
 from collections.abc import Sequence
 
-from hookstream.model.records import Outcome
+from hookstream.model.records import BY_HAND, Outcome
 from hookstream.store.change import Change
 from hookstream.store.verification import not_verified, verified
 
 _WORDS = {
     "expired": "it could not be sent in time",
     "unsendable": "no request could be made",
-    "webhook_deleted": "the webhook was deleted",
+}
+_CANCELLED = {
+    BY_HAND: "was taken back by hand",
+    "webhook_deleted": "came where the webhook was not known (any more)",
 }
 
 
 def settle(change: Change, outcomes: Sequence[Outcome]) -> None:
     """Make active whom its receiver has confirmed; say of the others why they stay unverified."""
     for outcome in outcomes:
-        if outcome.kind != "verify" or outcome.turn is None:
+        if outcome.kind != "verify":
             continue
-        if outcome.result == "succeeded":
-            verified(change, outcome.webhook, outcome.webhook_version)
-        elif outcome.result == "failed":
-            version = outcome.webhook_version
-            not_verified(change, outcome.webhook, version, why_unverified(outcome))
+        webhook, version = outcome.webhook, outcome.webhook_version
+        if outcome.result == "succeeded" and outcome.turn is not None:
+            verified(change, webhook, version)
+        elif outcome.result in ("failed", "cancelled"):
+            not_verified(change, webhook, version, why_unverified(outcome))
 
 
 def why_unverified(outcome: Outcome) -> str:
     """In words that the webhook's owner can act on."""
+    reason = outcome.reason or outcome.result
+    if outcome.result == "cancelled":
+        return f"its verification {_CANCELLED.get(reason, 'was cancelled')}: ask for another"
     attempt = outcome.attempt
     if attempt is not None and attempt.status is not None:
         return f"its verification was answered {attempt.status}"
-    reason = outcome.reason or "failed"
     return f"its verification failed: {outcome.error_detail or _WORDS.get(reason, reason)}"

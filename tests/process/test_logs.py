@@ -45,6 +45,14 @@ def test_a_line_is_one_object_with_time_level_service_and_fields(pipe: Pipe) -> 
     }
 
 
+def test_a_line_below_the_level_is_not_written(pipe: Pipe) -> None:
+    logs = Logs("deliverer", "warning", fd=pipe[1])
+    logs.line("turn", {"delivery": "d1"})
+    logs.line("stdout is slow", {}, "warning")
+    assert [line["message"] for line in lines(logs, pipe)] == ["stdout is slow"]
+    assert [logs.writes(level) for level in ("info", "warning", "error")] == [False, True, True]
+
+
 def test_the_standard_librarys_records_become_such_lines(pipe: Pipe) -> None:
     logs = Logs("router", fd=pipe[1])
     logger = logging.Logger("hookstream.test")

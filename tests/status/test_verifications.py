@@ -11,7 +11,7 @@ from hookstream.store import outbox
 from hookstream.store.pool import Connection
 from hookstream.store.views import Views
 from services.status.outcomes_to_views import OutcomesToViews
-from services.status.verifications import why_unverified
+from services.status.verifications import _CANCELLED, why_unverified
 from tests.status.samples import NOON_MS, at, move, outcome, put_webhook, webhook
 from tests.status.test_acting import NOW_MS, POSITIONS
 
@@ -76,6 +76,23 @@ def test_a_refusal_is_visible_and_changes_nothing_else(
     assert row(connection) == ("unverified", "its verification was answered 204", 1, None)
     assert published(connection) == []
     assert connection.execute("SELECT * FROM failing").fetchall() == []
+
+
+@pytest.mark.parametrize("turn", [None, 1])
+def test_one_that_was_cancelled_is_told_and_another_may_answer(
+    connection: Connection, views: Views, turn: int | None
+) -> None:
+    """Taken back by hand (that outcome is of no turn), or cancelled by the deliverer."""
+    put_webhook(connection, webhook(state="unverified", policy=POLICY))
+    reason = "by_hand" if turn is None else "webhook_deleted"
+    cancelled = outcome("cancelled", kind="verify", reason=reason, logged_at_ms=NOW_MS, turn=turn)
+    write(views, [cancelled])
+    state, why, *rest = row(connection) or ()
+    assert (state, rest) == ("unverified", [1, None])
+    assert why == f"its verification {_CANCELLED[reason]}: ask for another"
+    another = outcome(delivery="another", kind="verify", logged_at_ms=NOW_MS)
+    OutcomesToViews(views)([at(another, 1)], move(1, 2), POSITIONS)
+    assert row(connection) == ("active", None, 2, "https://example.com/")
 
 
 @pytest.mark.parametrize(

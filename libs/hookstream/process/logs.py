@@ -21,14 +21,18 @@ MOST_LINES = 20_000
 GATHER_S = 0.02
 CLOSE_S = 1.0
 Line = dict[str, Any]
+_NUMBERS = logging.getLevelNamesMapping()
 
 
 class Logs:
-    """A writer of lines. Threads may share it; `close` writes what is queued."""
+    """A writer of lines of a level or above, for any thread; `close` writes what is queued."""
 
-    def __init__(self, service: str, *, fd: int = STDOUT, most_lines: int = MOST_LINES) -> None:
+    def __init__(
+        self, service: str, level: str = "info", *, fd: int = STDOUT, most_lines: int = MOST_LINES
+    ) -> None:
         self.service = service
         self.dropped = 0
+        self._least = _NUMBERS[level.upper()]
         self._fd = fd
         self._most_lines = most_lines
         self._queue: deque[Line] = deque()
@@ -42,6 +46,8 @@ class Logs:
 
     def line(self, message: str, fields: Mapping[str, Any], level: str = "info") -> None:
         """Log one line, never waiting: for hot paths. The fields must not change afterwards."""
+        if not self.writes(level):
+            return
         self.put(
             {
                 "ts": datetime.now(UTC),
@@ -51,6 +57,10 @@ class Logs:
                 **fields,
             }
         )
+
+    def writes(self, level: str) -> bool:
+        """Whether lines of this level are written: else what they say need not be gathered."""
+        return _NUMBERS[level.upper()] >= self._least
 
     def put(self, line: Line) -> None:
         """Queue a whole line; drop and count it when the queue is full."""
@@ -143,7 +153,7 @@ def _text(record: logging.LogRecord) -> str:
 
 def set_up(service: str, level: str = "info", *, fd: int = STDOUT) -> Logs:
     """Make the standard library's logging write our lines; what writes them."""
-    logs = Logs(service, fd=fd)
+    logs = Logs(service, level, fd=fd)
     logging.basicConfig(level=level.upper(), handlers=[JsonHandler(logs)], force=True)
     logging.captureWarnings(capture=True)
     return logs

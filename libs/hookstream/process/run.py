@@ -52,7 +52,9 @@ class ProcessSettings(BaseModel):
     section: ClassVar[str] = "process"
 
     log_level: str = Field(
-        "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error"
+        "info",
+        pattern="^(debug|info|warning|error)$",
+        description="debug, info (a line a turn too), warning or error",
     )
     stop_budget_s: float = Field(25, gt=0, description="seconds from SIGTERM to the end")
     health_host: str = Field("127.0.0.1", description="where health and metrics are served")
