@@ -161,7 +161,7 @@ async def measured(url: str, turns: int, runs: int) -> list[float]:
     ticking = asyncio.create_task(runner.tick())
     events = _Ended()
     assignment = Assignment("deliveries", 0, Committed(offset=0), cast(Any, events))
-    assignment.state = Partition(Settled(), 0)
+    assignment.state = Partition(Settled(), 0, lambda: True)
     spent = []
     for run in range(runs + 1):
         waiting = records(made, run, turns, assignment)

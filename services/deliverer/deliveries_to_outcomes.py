@@ -26,6 +26,7 @@ from services.deliverer.judge import judge
 from services.deliverer.lanes import TICK_MS, Decided, Lanes
 from services.deliverer.passage import Passage
 from services.deliverer.request_of import RequestOf, Unsendable
+from services.deliverer.seam import Withheld
 from services.deliverer.send import Sender
 from services.deliverer.settle import Settler
 from services.deliverer.webhooks import Webhooks
@@ -45,12 +46,13 @@ logger = logging.getLogger(__name__)
 class Partition:
     """What the deliverer keeps of one partition while it is assigned."""
 
-    __slots__ = ("closing", "open", "settled", "since_ms")
+    __slots__ = ("closing", "open", "settled", "since_ms", "steady")
 
-    def __init__(self, settled: Settled, since_ms: int) -> None:
+    def __init__(self, settled: Settled, since_ms: int, steady: Callable[[], bool]) -> None:
         self.settled = settled
         self.since_ms = since_ms
         """Since when nobody else has sent what is in it."""
+        self.steady = steady
         self.open: set[Passage] = set()
         self.closing = False
 
@@ -100,7 +102,7 @@ class Deliverer(Handler):
         tail = self._read_tail({a.partition: a.committed.log_from for a in taken})
         by_partition = {a.partition: a for a in taken}
         for assignment in taken:
-            assignment.state = Partition(Settled(), since_ms)
+            assignment.state = Partition(Settled(), since_ms, self.steady)
             assignment.window.read_log_to(tail.ends[assignment.partition])
         for entry in tail.before:
             settled = cast(Partition, by_partition[entry.partition].state).settled
@@ -216,14 +218,13 @@ class Deliverer(Handler):
             self._follow(cast(Passage, turn.context), plan)
 
     async def _send(self, passage: Passage) -> None:
-        if not (passage.record.assignment.alive and self.steady()):
-            passage.task = passage.started_at_ms = None  # stopped between `_go` and here
-            self._go(passage)
-            return
         webhook, delivery = passage.turn.webhook, passage.delivery
         try:
-            traceparent = passage.begin_request().traceparent
-            answer, used = await self._answer(webhook, delivery, traceparent)
+            answer, used = await self._answer(passage, webhook, delivery)
+        except Withheld:  # stopped between `_go` and the first byte
+            passage.task = passage.started_at_ms = None
+            self._go(passage)
+            return
         except Unsendable as error:
             self._unsendable(passage, str(error))
             return
@@ -246,14 +247,17 @@ class Deliverer(Handler):
         self._end(passage, ending)
 
     async def _answer(
-        self, webhook: Webhook, delivery: Delivery, traceparent: bytes | None
+        self, passage: Passage, webhook: Webhook, delivery: Delivery
     ) -> tuple[Answer, bool]:
         """And whether the request had the delivery's id in it (M6). Having no socket left is this
         machine's fault and no attempt: wait, and send then."""
+        traceparent = passage.begin_request().traceparent
         while True:
             outgoing = self._request_of(webhook, delivery, self._clock_ms(), traceparent)
             used = outgoing.uses_transaction_id
-            sending = self._sender.send(outgoing, webhook.policy.deadline_ms)
+            sending = self._sender.send(
+                outgoing, webhook.policy.deadline_ms, passage.may_be_written
+            )
             del outgoing  # once written, no frame keeps its body till the answer is there
             try:
                 return await sending, used

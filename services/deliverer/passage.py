@@ -64,6 +64,12 @@ class Passage:
         """Whether this turn is still ours to execute."""
         return self.record.assignment.alive and not self.record.assignment.state.closing
 
+    def may_be_written(self) -> bool:
+        """Whether nobody else can have sent this turn meanwhile. In this order: the loop's thread
+        is in no doubt any more only after it has noted what was lost."""
+        assignment = self.record.assignment
+        return bool(assignment.state.steady()) and assignment.alive
+
     def enter(self, webhook: Webhook, now_ms: int) -> None:
         """Take the webhook as it is now."""
         self.webhook = webhook

@@ -1,6 +1,6 @@
 """The seam: one exchange, be it over our own engine or over any transport of httpx."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol
 
 import httpx2
@@ -8,6 +8,17 @@ import httpx2
 from services.deliverer.connections import Dial
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
+MayGo = Callable[[], bool]
+"""Asked just before the first byte of a request: whether it is still ours to send."""
+
+
+def always() -> bool:
+    """It may."""
+    return True
+
+
+class Withheld(Exception):
+    """Nothing of this request was written: it was not ours to send any more."""
 
 
 class Answering(Protocol):
@@ -31,10 +42,17 @@ class Answering(Protocol):
 
 
 class Exchanging(Protocol):
-    """What carries requests. Raises `httpx2.TransportError`, or `OutOfSockets`."""
+    """What carries requests. Raises `httpx2.TransportError`, `OutOfSockets`, or `Withheld`."""
 
     async def exchange(
-        self, method: str, url: str, headers: RawHeaders, body: bytes, *, once: bool = False
+        self,
+        method: str,
+        url: str,
+        headers: RawHeaders,
+        body: bytes,
+        may_go: MayGo,
+        *,
+        once: bool = False,
     ) -> Answering:
         """The answer to one request. `once`: its URL is not worth remembering."""
 
@@ -49,10 +67,19 @@ class Behind:
         self._transport = transport
 
     async def exchange(
-        self, method: str, url: str, headers: RawHeaders, body: bytes, *, once: bool = False
+        self,
+        method: str,
+        url: str,
+        headers: RawHeaders,
+        body: bytes,
+        may_go: MayGo,
+        *,
+        once: bool = False,
     ) -> Answering:
-        """By way of httpx's own types."""
+        """By way of httpx's own types. Connecting is part of what comes after asking."""
         del once
+        if not may_go():
+            raise Withheld
         request = httpx2.Request(method, url, headers=list(headers), content=body)
         response = await self._transport.handle_async_request(request)
         return _Response(response.status_code, response.headers.raw, response.stream)

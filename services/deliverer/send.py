@@ -13,7 +13,7 @@ from services.deliverer.answer import Answer
 from services.deliverer.connections import CutWhileConnecting
 from services.deliverer.deadline import Deadlines
 from services.deliverer.faults import foreign_kind
-from services.deliverer.seam import Answering, Behind, Exchanging
+from services.deliverer.seam import Answering, Behind, Exchanging, MayGo, always
 from services.deliverer.transport import AiohttpTransport
 
 READ_BODY = 65_536
@@ -33,16 +33,18 @@ class Sender:
         self._clock = clock
         self._deadlines = Deadlines()
 
-    async def send(self, outgoing: OutgoingRequest, deadline_ms: int) -> Answer:
+    async def send(
+        self, outgoing: OutgoingRequest, deadline_ms: int, may_go: MayGo = always
+    ) -> Answer:
         """The answer. Status and headers decide, if they come within the deadline (F3).
 
         The body is read up to 64 KiB and the same deadline, then cut; the status stands. Raises
-        OutOfSockets, which is no attempt, and whatever is no failure of a request.
+        OutOfSockets and Withheld, which are no attempt, and whatever is no failure of a request.
         """
         exchange = _Exchange(int(self._clock() * 1000))
         try:
             with self._deadlines.within(deadline_ms / 1000):
-                running = exchange.run(self._engine, outgoing)
+                running = exchange.run(self._engine, outgoing, may_go)
                 del outgoing  # like the frames above and below: see `Deliverer._answer`
                 await running
         except TimeoutError as error:
@@ -70,10 +72,10 @@ class _Exchange:
         self._body = b""
         self._cut = True
 
-    async def run(self, engine: Exchanging, outgoing: OutgoingRequest) -> None:
+    async def run(self, engine: Exchanging, outgoing: OutgoingRequest, may_go: MayGo) -> None:
         once = outgoing.url_is_rendered
         exchanging = engine.exchange(
-            outgoing.method, outgoing.url, outgoing.headers, outgoing.body, once=once
+            outgoing.method, outgoing.url, outgoing.headers, outgoing.body, may_go, once=once
         )
         del outgoing
         reply = await exchanging

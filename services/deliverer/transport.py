@@ -20,7 +20,7 @@ from yarl import URL
 
 from services.deliverer.connections import Connections, Dial
 from services.deliverer.faults import TransportFault, translate
-from services.deliverer.seam import RawHeaders
+from services.deliverer.seam import MayGo, RawHeaders, Withheld, always
 from services.deliverer.wire import target_of, written
 
 _CHUNK = 65_536
@@ -77,7 +77,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     """Sends exactly what it is given: no redirect, cookie, repeat, decoding or header of its own
     but Host and Content-Length. Has no deadline but for connecting: the caller sets one.
 
-    Raises TransportFault, or OutOfSockets where this machine is to blame.
+    Raises TransportFault, OutOfSockets where this machine is to blame, or Withheld.
     """
 
     def __init__(self, connections: Connections, connect_timeout_s: float) -> None:
@@ -86,7 +86,14 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         self._known = lru_cache(maxsize=_URLS)(_target)
 
     async def exchange(
-        self, method: str, url: str, headers: RawHeaders, body: bytes, *, once: bool = False
+        self,
+        method: str,
+        url: str,
+        headers: RawHeaders,
+        body: bytes,
+        may_go: MayGo,
+        *,
+        once: bool = False,
     ) -> Reply:
         """The answer to one request. `once`: its URL is not worth remembering."""
         connection = dial = None
@@ -97,6 +104,8 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 connection = await self._open(url)
                 dial = self._connections.first_use(connection.protocol)
             parts = written(method, target.start, headers, body)
+            if not may_go():  # last of all: a process may be stopped at any moment before
+                raise Withheld
             protocol = _write(connection, parts, headless=method == "HEAD")
             del parts, headers, body  # nothing of it is kept while its answer is waited for
             reply = await _answered(connection, protocol)
@@ -120,7 +129,8 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """As httpx has it."""
         body = await request.aread()
-        reply = await self.exchange(request.method, str(request.url), request.headers.raw, body)
+        headers = request.headers.raw
+        reply = await self.exchange(request.method, str(request.url), headers, body, always)
         return httpx2.Response(reply.status, headers=list(reply.headers), stream=_Stream(reply))
 
     async def aclose(self) -> None:
