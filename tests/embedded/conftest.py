@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 OWNER = """
@@ -20,7 +21,7 @@ print(server.pid, flush=True)
 sys.stdin.read()
 """
 
-Abandon = Callable[[type, Path], int]
+Abandon = Callable[..., int]
 
 
 @pytest.fixture
@@ -34,15 +35,21 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def abandon() -> Abandon:
-    """Have another process start such a server in a folder, and kill that process: the pid left."""
+    """Have another process start such a server in a folder, and kill that process: the pid left.
 
-    def start_and_kill(kind: type, folder: Path) -> int:
+    `whole`: what it has started to end the server is killed before it.
+    """
+
+    def start_and_kill(kind: type, folder: Path, *, whole: bool = True) -> int:
         command = [sys.executable, "-c", OWNER.format(kind=kind.__name__), str(folder)]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as owner:
             assert owner.stdout is not None
             pid = int(owner.stdout.readline())
+            for process in psutil.Process(owner.pid).children() if whole else ():
+                if process.pid != pid:
+                    process.kill()
             owner.kill()
         return pid
 

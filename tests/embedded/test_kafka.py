@@ -56,7 +56,7 @@ def test_it_has_its_own_session_refuses_a_second_owner_and_starts_after_a_kill(
 
 
 def test_the_next_start_ends_what_a_killed_owner_left(
-    folder: Path, abandon: Callable[[type, Path], int]
+    folder: Path, abandon: Callable[..., int]
 ) -> None:
     left = abandon(EmbeddedKafka, folder)
     assert psutil.pid_exists(left)

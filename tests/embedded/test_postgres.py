@@ -15,6 +15,7 @@ import pytest
 from hookstream.embedded.account import Account, link, place_for_data, place_of_programs
 from hookstream.embedded.child import EmbeddedError
 from hookstream.embedded.postgres import EmbeddedPostgres
+from tests.fixtures.kafka import wait_until
 
 
 def ask(dsn: str, question: str) -> object:
@@ -61,8 +62,13 @@ def test_a_kill_leaves_no_process_once_it_was_stopped(folder: Path) -> None:
         assert ask(postgres.dsn, "SELECT 1") == 1
 
 
+def test_it_ends_with_an_owner_that_is_killed(folder: Path, abandon: Callable[..., int]) -> None:
+    left = abandon(EmbeddedPostgres, folder, whole=False)
+    wait_until(lambda: not psutil.pid_exists(left), within_s=60)
+
+
 def test_the_next_start_ends_what_a_killed_owner_left(
-    folder: Path, abandon: Callable[[type, Path], int]
+    folder: Path, abandon: Callable[..., int]
 ) -> None:
     left = abandon(EmbeddedPostgres, folder)
     assert psutil.pid_exists(left)

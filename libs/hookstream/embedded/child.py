@@ -1,8 +1,9 @@
 """A server process that belongs to us: started in a session of its own, ended for sure.
 
 A session of its own keeps Ctrl-C in the terminal from reaching it before its owner has drained.
-The price: it outlives an owner that is killed. So its folder has an `owner` file, and the next
-start there ends what a dead owner left behind, and refuses while the owner lives.
+The price: it would outlive an owner that is killed, so a survivor of the owner ends it
+(`survivor.py`). Where that is killed too, the folder's `owner` file helps: the next start there
+ends what a dead owner left behind, and refuses while the owner lives.
 """
 
 import json
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import psutil
+
+from hookstream.embedded.survivor import Survivor
 
 STOP_S = 10.0
 TAIL_LINES = 25
@@ -31,6 +34,7 @@ class Child:
         self._owner_file = folder / "owner"
         self._is_ours = is_ours
         self._process: subprocess.Popen[bytes] | None = None
+        self._survivor: Survivor | None = None
 
     @property
     def pid(self) -> int:
@@ -65,10 +69,21 @@ class Child:
         me = psutil.Process()
         self._owner_file.write_text(json.dumps({"pid": me.pid, "since": me.create_time()}))
 
-    def spawn(self, command: Sequence[str], env: Mapping[str, str], **how: Any) -> None:
-        """Start it, with its output in the log, written anew. The folder was claimed before."""
+    def spawn(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        orphaned: signal.Signals = signal.SIGTERM,
+        **how: Any,
+    ) -> None:
+        """Start it, with its output in the log, written anew. The folder was claimed before.
+
+        `orphaned`: what it is sent when we are gone without having stopped it.
+        """
         with self.log.open("wb") as output:
             self._process = self._popen(command, env, output, how)
+        self._survivor = Survivor(self._process.pid, orphaned)
 
     @staticmethod
     def _popen(
@@ -94,6 +109,8 @@ class Child:
             kill(self._leftovers())
             self._process.wait()
             self._process = None
+            if self._survivor:
+                self._survivor.close()
             self._owner_file.unlink(missing_ok=True)
 
     def _owner(self) -> psutil.Process | None:

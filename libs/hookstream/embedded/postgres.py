@@ -30,6 +30,8 @@ from hookstream.embedded.ports import HOST, free_port, require_free
 START_S = 60.0
 POLL_S = 0.03
 SUPERUSER = "hookstream"
+FAST = signal.SIGINT
+"""PostgreSQL ends at once, its clients' connections too; at SIGTERM it waits for them."""
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -100,7 +102,9 @@ class EmbeddedPostgres:
             link(self.data_dir, self._data)
             if not self._data.exists():
                 self._create_cluster(programs)
-            self._child.spawn(self._command(programs), _clean_env(), **self._account.popen())
+            self._child.spawn(
+                self._command(programs), _clean_env(), orphaned=FAST, **self._account.popen()
+            )
             self._wait_until_ready(monotonic() + START_S)
         except BaseException:
             self.stop()
@@ -108,7 +112,7 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Fast shutdown, after ten seconds SIGKILL. Nothing of it runs afterwards."""
-        self._child.stop(signal.SIGINT)
+        self._child.stop(FAST)
 
     def create_database(self, name: str) -> str:
         """Address of the database; it is created if it is not there."""
