@@ -10,12 +10,12 @@ import click
 import msgspec
 
 from services.cli.up import explained
-from tests.chaos.plan import long_plan, short_plan
+from tests.chaos.plan import IN_SHORT, long_plan, short_plan
 from tests.chaos.report import Report, as_text
 from tests.chaos.run import run
 from tests.chaos.scene import Size
 
-SHORT = Size(session_s=6.0, events_per_s=40.0, partitions=4, delayed=2)
+SHORT = Size(session_s=6.0, events_per_s=25.0, partitions=4, delayed=2, two_of=IN_SHORT)
 
 
 @click.command()

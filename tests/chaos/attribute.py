@@ -3,6 +3,9 @@
 In flight means: sent, and its outcome not yet acknowledged. A request is explained by the death of
 the process that sent it, or by partitions taken from that process, if it was in flight then; a
 broker that was away, or a process that stood still, keeps requests in flight that were answered.
+
+A process may also be stopped between the moment when it made sure that a request is its to send
+and the first byte, which follows at once: then that one is written right after it goes on.
 """
 
 from collections import defaultdict
@@ -35,6 +38,23 @@ class Attribution:
             if named and self._in_flight(request, move.by, until_ns, move.at_ns):
                 return named
         return None
+
+    def begun_before_stop(self, request: Request, others: Iterable[Request]) -> Fault | None:
+        """The stop that its sender has just gone on from, if another has sent the same meanwhile
+        and the group had replaced it. One request of a stop may have this cause: one thread sends,
+        and it does nothing else between making sure and the first byte."""
+        for stop in self._faults:
+            if stop.kind != "stop" or stop.target != request.by:
+                continue
+            if abs(request.at_ns - stop.to_ns) > self._slack_ns or not self._lost_by(stop):
+                continue
+            sent = (r for r in others if r.by != request.by)
+            if any(stop.from_ns <= r.at_ns <= request.at_ns for r in sent):
+                return stop
+        return None
+
+    def _lost_by(self, stop: Fault) -> bool:
+        return any(self._stopped_since(move) == stop.from_ns for move in self._moves[stop.target])
 
     def name_of_death(self, death: Death) -> str | None:
         """The fault that killed it; a process that fell by itself is a finding of its own."""

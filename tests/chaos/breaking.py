@@ -14,12 +14,12 @@ from tests.chaos.plan import Step
 from tests.chaos.replica import Replica
 from tests.chaos.scene import Scene
 
-LATE_S = 90.0
+LATE_S = 180.0
 """A step that is not over so long after it should be has failed."""
 POLL_S = 0.05
 AGAIN_S = 2.0
-DIES_WITHIN_S = 20.0
-READY_S = 60.0
+DIES_WITHIN_S = 60.0
+READY_S = 120.0
 
 
 class Breaker:

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from tests.chaos.attribute import Attribution
-from tests.chaos.evidence import Attempted, Evidence, Key, Request
+from tests.chaos.attribute import Attribution, name
+from tests.chaos.evidence import Attempted, Evidence, Fault, Key, Request
 
 SLACK_S = 1.0
 EARLY_MS, LATE_MS = 20, 250
@@ -47,12 +47,17 @@ def check(evidence: Evidence, slack_s: float = SLACK_S) -> Checked:
     rows, twice, without_cause = once_each(evidence.attempted, attribution)
     findings += [Finding("logged_twice", f"{each}") for each in without_cause]
     requests, attempted = _by_key(evidence.requests), _by_key(rows)
+    stops: set[Fault] = set()
     for key in sorted(requests.keys() | attempted.keys()):
         matched = match(requests.get(key, ()), attempted.get(key, ()))
         seen = f"requests: {requests.get(key)}; attempts: {attempted.get(key)}"
         findings += [Finding("attempt_without_request", seen) for _ in matched.phantoms]
         for request in matched.repeated:
             cause = attribution.cause(request)
+            stop = attribution.begun_before_stop(request, requests[key])
+            if cause is None and stop and stop not in stops and attempted.get(key):
+                stops.add(stop)
+                cause = name(stop)
             if cause is not None:
                 repeats.append(Repeat(request, cause))
             else:

@@ -4,7 +4,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from hookstream.embedded.child import EmbeddedError
@@ -17,31 +17,35 @@ ALONE = ("ingest", "console")
 LOOK_S = 0.05
 PAUSE_S = 0.5
 """From a process's end to its next start."""
-READY_S = 60.0
+READY_S = 120.0
 STOP_S = 20.0
 
 
 class Crew:
     """Starts all, starts again what ends, and notes who ended when."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str], two_of: Collection[str]) -> None:
         names = [(name, 1) for name in ALONE]
         names += [(name, number) for name in REPLICATED for number in (1, 2, 3)]
         ports = free_run(len(names))
         made = [Replica(*name, folder, port) for name, port in zip(names, ports, strict=True)]
         self.replicas = {replica.name: replica for replica in made}
+        self._all = made
         self.deaths: list[Death] = []
         self.by_source: dict[str, str] = {}
         """Address that requests come from -> incarnation; empty where all come from one."""
         self._env = env
+        self._two_of = two_of
         self._own_sources = _can_bind("127.101.0.1")
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._watcher = threading.Thread(target=self._watch, name="crew", daemon=True)
 
     def start(self) -> None:
-        """Return when all but the third ones are ready. EmbeddedError says who is not."""
-        first = [replica for replica in self.replicas.values() if replica.number < 3]
+        """Return when the first ones, and the second where two run, are ready. EmbeddedError says
+        who is not."""
+        most = {replica: 2 if replica.service in self._two_of else 1 for replica in self._all}
+        first = [replica for replica in self._all if replica.number <= most[replica]]
         for replica in first:
             self.spawn(replica)
         deadline = time.monotonic() + READY_S

@@ -40,6 +40,8 @@ class Report(Struct, frozen=True):
     gap_bound_ms: float
     lines: list[Line]
     findings: list[str]
+    late: list[str]
+    """Gaps beyond their bound."""
     passed: bool
 
 
@@ -57,7 +59,7 @@ def report(
         lines.append(Line(name(fault), after_s, lasted_s, gap_ms, fault.open, found))
     kinds = Counter(finding.kind for finding in checked.findings)
     findings = [*failures, *(f"{finding.kind}: {finding.about}" for finding in checked.findings)]
-    findings += [
+    late = [
         f"late: {line.fault}: nothing for {line.gap_ms:.0f} ms"
         for line in lines
         if line.gap_ms is not None and line.gap_ms > slack * bound_ms
@@ -76,7 +78,8 @@ def report(
         gap_bound_ms=bound_ms,
         lines=lines,
         findings=findings,
-        passed=not findings,
+        late=late,
+        passed=not findings and not late,
     )
 
 
@@ -99,9 +102,10 @@ def as_text(made: Report) -> str:
         f" {line.open} | {line.repeats} |"
         for line in made.lines
     ]
-    told = made.findings[:MOST_TOLD]
-    if len(made.findings) > MOST_TOLD:
-        told.append(f"… and {len(made.findings) - MOST_TOLD} more")
+    wrong = made.findings + made.late
+    told = wrong[:MOST_TOLD]
+    if len(wrong) > MOST_TOLD:
+        told.append(f"… and {len(wrong) - MOST_TOLD} more")
     end = "passed" if made.passed else "\n".join(["FAILED", *told])
     return "\n".join([head, "", *table, "", end])
 

@@ -24,7 +24,7 @@ def run(
     end_within_s: float = 120.0,
 ) -> Report:
     """The report; `slack`: times what should do, for gaps and for acks on a busy machine."""
-    tell("three brokers, Postgres and two of each service start")
+    tell("three brokers, Postgres and all services start")
     with scene(size) as made:
         log, breaker = LogWatch(made.dsn), Breaker(made, plan, tell)
         with log.running():

@@ -19,6 +19,7 @@ from services.cli.settings import known
 from services.cli.topics import apply_topics
 from tests.chaos.crew import Crew
 from tests.chaos.load import KINDS, Load
+from tests.chaos.plan import REPLICATED
 from tests.chaos.receiver import FAILS, FLAKY, GOOD, HANGS, SLOW, Receiver
 
 WORKSPACE = "chaos"
@@ -35,6 +36,8 @@ class Size(NamedTuple):
     events_per_s: float
     partitions: int
     delayed: int
+    two_of: tuple[str, ...] = REPLICATED
+    """Of the services that may have replicas; of the others one runs."""
 
 
 class Scene(NamedTuple):
@@ -69,7 +72,7 @@ def scene(size: Size) -> Iterator[Scene]:
         env = _env(size, cluster.bootstrap_servers, dsn, console, ingest)
         kafka = Environment(env, known()).read(KafkaSettings)
         apply_topics(kafka, size.partitions, size.delayed, 3)
-        crew = Crew(folder / "services", env)
+        crew = Crew(folder / "services", env, size.two_of)
         undo.callback(crew.stop)
         crew.start()
         receiver = undo.enter_context(Receiver())

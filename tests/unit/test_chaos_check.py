@@ -74,6 +74,13 @@ def evidence(**more: object) -> Evidence:
 KILL = {"faults": [fault("kill", ONE, 1.05, 3)], "deaths": [Death(ONE, at(1.05), planned=True)]}
 AGAIN = {"requests": [request(1), request(8, TWO)], "attempted": [attempt(8)]}
 """Sent at 1 s, and again at 8 s; only the second is logged."""
+WRITTEN_AFTER_STOP = {
+    "requests": [request(8, TWO), request(12.1)],
+    "attempted": [attempt(8)],
+    "faults": [fault("stop", ONE, 1.05, 12)],
+    "moves": [Move(ONE, "lost", at(12.5))],
+}
+"""Sent by another while one stood still, and by that one as soon as it went on."""
 
 
 @pytest.mark.parametrize(
@@ -120,15 +127,32 @@ AGAIN = {"requests": [request(1), request(8, TWO)], "attempted": [attempt(8)]}
             [],
             id="repeated, open when it was stopped",
         ),
+        pytest.param(WRITTEN_AFTER_STOP, [], id="one that a stop came before the first byte of"),
         pytest.param(
-            {
-                "requests": [request(8, TWO), request(12.2)],
-                "attempted": [attempt(8)],
-                "faults": [fault("stop", ONE, 1.05, 12)],
-                "moves": [Move(ONE, "lost", at(12.5))],
-            },
+            WRITTEN_AFTER_STOP | {"requests": [request(8, TWO), request(13.2)]},
             ["unexplained_repeat"],
-            id="sent by one that stood still, after it went on",
+            id="sent by one that stood still, long after it went on",
+        ),
+        pytest.param(
+            WRITTEN_AFTER_STOP | {"requests": [request(8, TWO), request(12.1, "deliverer-3#1")]},
+            ["unexplained_repeat"],
+            id="sent by one that did not stand still",
+        ),
+        pytest.param(
+            WRITTEN_AFTER_STOP | {"moves": []},
+            ["unexplained_repeat"],
+            id="sent by one that stood still, and was not replaced",
+        ),
+        pytest.param(
+            WRITTEN_AFTER_STOP | {"requests": [request(8), request(12.1)]},
+            ["unexplained_repeat"],
+            id="sent twice by one that stood still",
+        ),
+        pytest.param(
+            WRITTEN_AFTER_STOP
+            | {"requests": [request(8, TWO), request(12.1), request(12.2)]},
+            ["unexplained_repeat"],
+            id="sent by one that stood still, and more than one",
         ),
         pytest.param(
             {
@@ -213,6 +237,8 @@ def test_what_is_found(more: dict[str, object], found: list[str]) -> None:
 def test_a_repeat_is_named_by_its_fault() -> None:
     repeats = check(evidence(**AGAIN, **KILL)).repeats
     assert [(r.request.at_ns, r.cause) for r in repeats] == [(at(1), f"kill {ONE}")]
+    repeats = check(evidence(**WRITTEN_AFTER_STOP)).repeats
+    assert [(r.request.at_ns, r.cause) for r in repeats] == [(at(12.1), f"stop {ONE}")]
 
 
 @pytest.mark.parametrize(
