@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from starlette.types import Receive, Scope
 
-from hookstream.model.callback import Callback, answer, closing, keys_of_links, opened
+from hookstream.model.callback import PATH, Callback, answer, closing, keys_of_links, opened
 from hookstream.model.extract import stated
 from hookstream.model.records import Outcome
 from hookstream.model.seal import Keys, SealedError
@@ -23,14 +22,16 @@ from hookstream.stream.partitioning import Partitioning
 from hookstream.stream.tail import closing_headers
 from hookstream.stream.topics import OUTCOMES
 from hookstream.stream.writer import Ack, Full, Writer
-from services.ingest.body import Bodies
-from services.ingest.head import read_head
+from services.ingest.endpoint import Answer, Endpoint, Later, Shared
+from services.ingest.head import Head
 from services.ingest.posted import not_json
 from services.ingest.problems import Problem, busy
+from services.ingest.request import Request, path_of
 
 MAX_BODY = 16_384
 _NAME = "POST /v1/callbacks/{token}"
 _ATTRIBUTES = {"http.request.method": "POST", "http.route": "/v1/callbacks/{token}"}
+_HINT = 'POST {"status": "done"} closes the delivery'
 _SAME = "POST it again: the same again gets the same answer"
 
 
@@ -58,31 +59,34 @@ class CallbacksToOutcomes:
         codec: Codec,
         partitioning: Partitioning,
         writer: Writer,
-        bodies: Bodies,
         max_waiting: int,
     ) -> None:
         self._keys = keys_of_links(keys)
         self._codec = codec
         self._partitioning = partitioning
         self._writer = writer
-        self._bodies = bodies
         self._max_waiting = max_waiting
         self.closed = 0
 
-    async def close(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+    def endpoint(self, shared: Shared) -> Endpoint:
+        """Of the path."""
+        return Endpoint(shared, PATH + "{token}", self.close, MAX_BODY, _entry, _HINT)
+
+    def close(self, _: Endpoint, request: Request, __: bool) -> Later:
         """Close one delivery: 200 once Kafka has its outcome, the same however often it is asked.
 
         404 for a token that we did not make, 410 for one whose time is over.
         """
-        head = read_head(scope["headers"])
-        with tracing.span(_NAME, tracing.SERVER, head.traceparent, attributes=_ATTRIBUTES) as span:
-            body = await self._bodies.read(receive, head.length, MAX_BODY)
-            now_ms = time.time_ns() // 1_000_000
-            callback = self._opened(scope["path_params"]["token"], now_ms)
-            done, reason = read_closing(body)
-            await self._write(closing(callback, done, reason, now_ms), span.traceparent)
-            self.closed += 1
-            return 200, answer(callback)
+        return self._close(request)
+
+    async def _close(self, request: Request) -> Answer:
+        now_ms = time.time_ns() // 1_000_000
+        callback = self._opened(path_of(request.url).removeprefix(PATH), now_ms)
+        done, reason = read_closing(request.body)
+        outcome = closing(callback, done, reason, now_ms)
+        await self._write(outcome, request.span.traceparent)
+        self.closed += 1
+        return 200, answer(callback)
 
     def _opened(self, token: str, now_ms: int) -> Callback:
         try:
@@ -124,6 +128,10 @@ class CallbacksToOutcomes:
             detail = "Kafka has not confirmed this in time; whether it counts is unknown"
             again = ((b"retry-after", b"2"),)
             raise Problem(503, "unknown", detail, hint=_SAME, headers=again)
+
+
+def _entry(head: Head) -> tracing.Span:
+    return tracing.span(_NAME, tracing.SERVER, head.traceparent, attributes=_ATTRIBUTES)
 
 
 def read_closing(body: bytes) -> tuple[bool, str | None]:

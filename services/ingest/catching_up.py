@@ -9,6 +9,10 @@ from services.ingest.problems import busy
 EVERY_S = 0.05
 
 
+class Unsure(Exception):
+    """Refused by config as it is known now; read to its end, it may say otherwise."""
+
+
 class CatchingUp:
     """One read shared by all who wait, at most 20 a second, never on the event loop.
 

@@ -1,22 +1,11 @@
 """What ingest reads from a request's headers."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from hookstream.process.tracing import parse
 from services.ingest.problems import CLOSE, Problem
 
 MAX_IDEMPOTENCY_KEY = 255
-_WANTED = frozenset(
-    {
-        b"authorization",
-        b"x-api-key",
-        b"idempotency-key",
-        b"traceparent",
-        b"content-length",
-        b"content-encoding",
-    }
-)
 
 
 class Head(NamedTuple):
@@ -28,9 +17,9 @@ class Head(NamedTuple):
     length: int
 
 
-def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
-    """Raises `Problem` for a bad `Idempotency-Key` or a compressed body."""
-    found = {name: value for name, value in headers if name in _WANTED}
+def read_head(found: dict[bytes, bytes]) -> Head:
+    """Of headers by their names in small letters. Raises `Problem` for a bad `Idempotency-Key` or
+    a compressed body."""
     if found.get(b"content-encoding", b"identity").lower() != b"identity":
         detail = "compressed bodies are not taken"
         raise Problem(415, "encoding_not_supported", detail, field="Content-Encoding")

@@ -15,10 +15,12 @@ from services.ingest.body import Bodies
 from services.ingest.callbacks_to_outcomes import CallbacksToOutcomes
 from services.ingest.catching_up import CatchingUp
 from services.ingest.door import Door
+from services.ingest.endpoint import Shared
 from services.ingest.keys import Keys
 from services.ingest.publish import ACK_TIMEOUT_MS, Publisher
+from services.ingest.request import Answers
 from services.ingest.requests_to_events import RequestsToEvents
-from services.ingest.serving import BACKLOG, Server, bound, config
+from services.ingest.serving import BACKLOG, Server, bound
 from services.ingest.settings import KIB, IngestSettings
 
 SETTINGS = (KafkaSettings, SealSettings, IngestSettings)
@@ -49,45 +51,37 @@ class Ingest:
         self._settings, self._streaming = settings, streaming
         self._table, self._health = streaming.table, context.health
         ratio = context.environment.read(TelemetrySettings).sample_ratio
-        self._keys = context.environment.read(SealSettings).parsed()
-        codec, waiting = self._table.codec, settings.max_waiting
-        self._publisher = Publisher(streaming.writer, codec, waiting, ratio)
+        codec, writer, waiting = self._table.codec, streaming.writer, settings.max_waiting
+        self._publisher = Publisher(writer, codec, waiting, ratio)
+        keys = context.environment.read(SealSettings).parsed()
+        self._callbacks = CallbacksToOutcomes(keys, codec, streaming.partitioning, writer, waiting)
 
     async def serve(self, listener: socket.socket, stop: asyncio.Event) -> None:
         """Answer requests until `stop`, then those that are under way."""
-        app = self._app()
-        metrics.watch(app, self._publisher)
+        answers = Answers()
+        app = self._app(answers)
+        metrics.watch(app, self._publisher, self._callbacks)
         listener.listen(BACKLOG)  # so that none is refused once health says ready
         self._health.ready(_SERVER)
-        server = Server(config(app))
-        serving = asyncio.create_task(server.serve([listener]))
+        server = Server(app, answers, self._settings.body_timeout_s)
+        serving = asyncio.create_task(server.serve(listener))
         watching = asyncio.create_task(self._watch())
         host, port = listener.getsockname()[:2]
         logger.info("taking events", extra={"fields": {"host": host, "port": port}})
         try:
             await self._streaming.run(stop, serving, watching)
         finally:
-            server.should_exit = True
+            server.stop()
             watching.cancel()
             await serving
 
-    def _app(self) -> App:
+    def _app(self, answers: Answers) -> App:
         known, settings = self._table.config, self._settings
         catching_up = CatchingUp(lambda: self._table.catch_up(_CATCH_UP_S))
-        bodies = Bodies(settings.max_held_mb * KIB * KIB, settings.body_timeout_s)
-        writer, waiting = self._streaming.writer, settings.max_waiting
-        codec, partitioning = self._table.codec, self._streaming.partitioning
-        return App(
-            RequestsToEvents(
-                settings,
-                Keys(known, catching_up),
-                bodies,
-                Door(known, settings.max_data_bytes),
-                catching_up,
-                self._publisher,
-            ),
-            CallbacksToOutcomes(self._keys, codec, partitioning, writer, bodies, waiting),
-        )
+        shared = Shared(answers, Bodies(settings.max_held_mb * KIB * KIB), catching_up, set())
+        door = Door(known, settings.max_data_bytes)
+        events = RequestsToEvents(settings, Keys(known), door, catching_up, self._publisher)
+        return App(shared, events.endpoints(shared), self._callbacks.endpoint(shared))
 
     async def _watch(self) -> None:
         """Not ready while more waits for Kafka than half of what may."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from hookstream.process.metrics import Declared, Value, observe, single
 from services.ingest.app import App
+from services.ingest.callbacks_to_outcomes import CallbacksToOutcomes
 from services.ingest.publish import Publisher
 
 EVENTS = Declared(
@@ -20,14 +21,14 @@ WAITING_MOST = Declared("hookstream.ingest.waiting.limit", "gauge", "{event}", "
 METRICS = (EVENTS, REFUSED, CALLBACKS, WAITING, WAITING_MOST)
 
 
-def watch(app: App, publisher: Publisher) -> None:
-    """Show what `app` and `publisher` count. Once a process."""
+def watch(app: App, publisher: Publisher, callbacks: CallbacksToOutcomes) -> None:
+    """Show what these count. Once a process."""
 
     def events() -> Iterable[tuple[float, tuple[Value, ...]]]:
         return [(publisher.accepted, ("accepted",)), (publisher.unknown, ("unknown",))]
 
     observe(EVENTS, events)
     observe(REFUSED, single(lambda: app.refused))
-    observe(CALLBACKS, single(lambda: app.callbacks.closed))
+    observe(CALLBACKS, single(lambda: callbacks.closed))
     observe(WAITING, single(lambda: len(publisher)))
     observe(WAITING_MOST, single(lambda: publisher.most_waiting))

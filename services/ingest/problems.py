@@ -72,3 +72,9 @@ def busy(detail: str) -> Problem:
     """We cannot take or check anything now; certainly nothing was taken."""
     hint = "try again"
     return Problem(503, "busy", detail, hint=hint, headers=((b"retry-after", b"2"),))
+
+
+def not_allowed(method: bytes, hint: str) -> Problem:
+    """A path that takes nothing but POST. `hint`: what that does."""
+    detail = f"{method.decode()[:20]} is not for this path"
+    return Problem(405, "method_not_allowed", detail, hint=hint, headers=((b"allow", b"POST"),))

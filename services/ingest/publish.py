@@ -1,7 +1,8 @@
 """Events to Kafka: encoded, keyed, traced; answered once the broker has them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from hookstream.model.ids import event_key
 from hookstream.model.records import Event
@@ -24,13 +25,13 @@ class Acks:
     __slots__ = ("_left", "all", "answers")
 
     def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
-        self.answers: list[Ack] = [_NO] * count
+        self.answers: list[Problem | None] = [None] * count
         self.all: asyncio.Future[None] = loop.create_future()
         self._left = count
 
-    def answered(self, number: int, ack: Ack) -> None:
+    def answered(self, number: int, problem: Problem | None) -> None:
         """The broker has answered for one event."""
-        self.answers[number] = ack
+        self.answers[number] = problem
         self._left -= 1
         if not self._left and not self.all.done():
             self.all.set_result(None)
@@ -56,22 +57,19 @@ class Publisher:
         """A traceparent for what came without one."""
         return tracing.new_traceparent(self._ratio)
 
-    async def publish(self, events: Sequence[Event], trace: bytes | None) -> list[Problem | None]:
-        """For each event None once Kafka has it for certain, else what to answer.
+    def put(
+        self, event: Event, trace: bytes | None, told: Callable[[Problem | None], None]
+    ) -> None:
+        """Tell None once Kafka has the event for certain, else what to answer.
 
-        trace: the request's traceparent; without one each event begins a trace of its own.
+        trace: the request's traceparent; without one the event begins a trace of its own.
         """
-        acks = Acks(len(events), self._loop)
-        for number, event in enumerate(events):
-            self._send(event, self._span(trace), acks, number)
-        await acks.all
-        return [self._told(e, a) for e, a in zip(events, acks.answers, strict=True)]
+        span = self._span(trace)
 
-    def _send(self, event: Event, span: tracing.Span, acks: Acks, number: int) -> None:
         def answered(ack: Ack) -> None:
             if span.recording:
                 span.end(ack.refused.value if ack.refused else None)
-            acks.answered(number, ack)
+            told(self._told(event, ack))
 
         if len(self._writer) >= self.most_waiting:
             return answered(_NO)
@@ -85,6 +83,14 @@ class Publisher:
             )
         except Full:
             answered(_NO)
+
+    async def publish(self, events: Sequence[Event], trace: bytes | None) -> list[Problem | None]:
+        """For each event what `put` tells, in order."""
+        acks = Acks(len(events), self._loop)
+        for number, event in enumerate(events):
+            self.put(event, trace, partial(acks.answered, number))
+        await acks.all
+        return acks.answers
 
     def _span(self, trace: bytes | None) -> tracing.Span:
         if trace is not None:

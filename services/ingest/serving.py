@@ -1,29 +1,66 @@
-"""uvicorn embedded: our signals, our socket, no access log, no middleware."""
+"""The server: a socket that listens, and the connections that come of it."""
 
-import contextlib
+import asyncio
 import socket
-from collections.abc import Iterator
-
-import uvicorn
-from starlette.types import ASGIApp
+from functools import partial
+from time import monotonic
 
 from hookstream.process.settings import SettingsError
+from services.ingest.app import App
+from services.ingest.connection import Connection
+from services.ingest.request import Answers
 from services.ingest.settings import IngestSettings
 
 BACKLOG = 2048
 """Connections that may wait to be taken up."""
-_IDLE_S = 75
-"""How long a connection may be kept open between requests: longer than load balancers keep it."""
-_STOP_S = 12
+_STOP_S = 12.0
 """What requests under way get when the process stops; Kafka answers them within ten."""
+_LOOK_S = 1.0
+_ENDED_S = 0.05
 
 
-class Server(uvicorn.Server):
-    """uvicorn without its signals: ours stop the process."""
+class Server:
+    """Takes up connections and looks after them. `within_s`: for a request to arrive."""
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    def __init__(self, app: App, answers: Answers, within_s: float) -> None:
+        self._answers = answers
+        self._connections: set[Connection] = set()
+        self._stopping = asyncio.Event()
+        self._connect = partial(
+            Connection, app.find, app.broken, within_s, monotonic, self._connections
+        )
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Until `stop`, and then until what is under way has been answered."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(self._connect, sock=listener, backlog=BACKLOG)
+        try:
+            while not self._stopping.is_set():
+                await self._look()
+        finally:
+            server.close()
+            await self._end()
+
+    def stop(self) -> None:
+        """No more requests."""
+        self._stopping.set()
+
+    async def _look(self) -> None:
+        self._answers.renew()
+        now = monotonic()
+        for connection in list(self._connections):
+            connection.look(now)
+        waiting = asyncio.wait_for(self._stopping.wait(), _LOOK_S)
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    async def _end(self) -> None:
+        for connection in list(self._connections):
+            connection.finish()
+        until = monotonic() + _STOP_S
+        while self._connections and monotonic() < until:
+            await asyncio.sleep(_ENDED_S)
+        for connection in list(self._connections):
+            connection.abort()
 
 
 def bound(settings: IngestSettings) -> socket.socket:
@@ -39,22 +76,3 @@ def bound(settings: IngestSettings) -> socket.socket:
         told = f"HOOKSTREAM_INGEST_PORT: {place} cannot be used ({error.strerror})"
         raise SettingsError([told]) from error
     return listener
-
-
-def config(app: ASGIApp) -> uvicorn.Config:
-    """For `Server`."""
-    return uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        loop="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=_IDLE_S,
-        timeout_graceful_shutdown=_STOP_S,
-    )
