@@ -25,7 +25,7 @@ IDLE_S = 75.0
 """How long a connection may be kept open between requests: longer than load balancers keep it."""
 
 _OFFER = frozenset({b"upgrade", b"connection", b"http2-settings"})
-
+_NONE = cast(httptools.HttpRequestParser, None)
 Find = Callable[[bytes], Endpoint]
 """Who answers requests for a URL."""
 logger = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._deaf = True
         self._forget()
         self._waiting.clear()
+        self._parser = _NONE  # it knows us: else only the collector would end the two of us
 
     def data_received(self, data: bytes) -> None:
         """Some bytes."""
