@@ -9,7 +9,7 @@ from typing import Self
 
 from bench import certificate
 from bench.receiver import Receiver
-from hookstream.stream.admin import admin_client
+from hookstream.stream.admin import forget_clients
 from services.cli.brokers import KAFKA_ADDRESS, POSTGRES_ADDRESS, Brokers, without_ours
 from services.cli.ports import free
 
@@ -37,7 +37,7 @@ class Ground:
             undo.callback(self._brokers.stop)
             self.tell("Kafka and PostgreSQL start")
             self._addresses = self._brokers.start()
-            undo.callback(admin_client.cache_clear)  # or each complains that the broker is gone
+            undo.callback(forget_clients)
             self._undo = undo.pop_all()
         return self
 

@@ -14,5 +14,5 @@ def command() -> None:
     try:
         migrate(dsn)
     except DatabaseError as error:
-        raise click.ClickException(f"the database does not answer: {error.orig}") from error
+        raise click.ClickException(f"the database does not answer: {error}") from error
     click.echo(f"The database is at revision {newest()}.")

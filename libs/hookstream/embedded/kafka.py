@@ -173,7 +173,7 @@ class EmbeddedKafka:
         raise EmbeddedError(f"Kafka was not ready within {START_S:.0f} s:\n{self._tail()}")
 
     def _require_alive(self) -> None:
-        if not self._child.pids():
+        if not self._child.is_running:
             raise EmbeddedError(f"Kafka ended while it started:\n{self._tail()}")
 
     def _tail(self) -> str:

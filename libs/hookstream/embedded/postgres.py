@@ -189,7 +189,7 @@ class EmbeddedPostgres:
 
     def _wait_until_ready(self, deadline: float) -> None:
         while monotonic() < deadline:
-            if not self._child.pids():
+            if not self._child.is_running:
                 raise EmbeddedError(f"PostgreSQL ended while it started:\n{self._tail()}")
             if self._answers():
                 return

@@ -12,8 +12,6 @@ from uuid import uuid4
 
 from opentelemetry import context as otel_context
 from opentelemetry import metrics, trace
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
@@ -156,6 +154,9 @@ def make(service: str, version: str, settings: TelemetrySettings) -> Telemetry:
         ParentBased(Decided(settings.sample_ratio)), resource, shutdown_on_exit=False
     )
     if endpoint:
+        # late: most have no collector, and these take a tenth of a second to load
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
         traces.add_span_processor(Unsaid())
         exporter = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=SEND_S)
         traces.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MOST_SPANS))
@@ -184,6 +185,8 @@ class _Pushing(PeriodicExportingMetricReader):
 
 
 def _pushing(endpoint: str, every_s: float) -> MetricReader:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
     exporter = OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=SEND_S)
     return _Pushing(exporter, every_s * 1000)
 

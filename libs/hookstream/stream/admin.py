@@ -11,7 +11,16 @@ from hookstream.stream.settings import KafkaSettings
 _KEPT = 64
 
 
-@lru_cache(maxsize=_KEPT)
 def admin_client(kafka: KafkaSettings, attempt: int = 0) -> AdminClient:
-    """The admin client for this Kafka; another `attempt` is another client."""
+    """The admin client for this Kafka, whatever the prefixes; another `attempt` is another one."""
+    return _kept(kafka.model_copy(update={"topic_prefix": "", "group_prefix": ""}), attempt)
+
+
+def forget_clients() -> None:
+    """Let all of them go: or each complains that its broker is gone."""
+    _kept.cache_clear()
+
+
+@lru_cache(maxsize=_KEPT)
+def _kept(kafka: KafkaSettings, attempt: int) -> AdminClient:
     return AdminClient(kafka.client(f"hookstream-admin-{attempt}"))
