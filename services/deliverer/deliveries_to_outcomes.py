@@ -146,7 +146,7 @@ class Deliverer(Handler):
     def _begin(self, record: Record, partition: Partition) -> None:
         delivery = cast(Delivery, record.value)
         hash_ = record.headers.get("hash", b"").decode() or payload_hash(delivery.event)
-        step = partition.settled.step(delivery.id, delivery.turn, hash_)
+        step = partition.settled.take(delivery.id, delivery.turn, hash_)
         if step is Step.DROP:
             record.done()
             return
@@ -154,7 +154,6 @@ class Deliverer(Handler):
         passage = Passage(record, delivery, hash_)
         self._opened(passage, partition)
         if step is Step.EXECUTE:
-            partition.settled.opened(delivery.id, delivery.turn, hash_)
             lane = record.headers.get("lane", b"")
             if self._is_misplaced(lane, record.assignment.partition):
                 self._end(passage, without_request(Rekey(delivery.lane), self._clock_ms()))
@@ -163,10 +162,8 @@ class Deliverer(Handler):
         elif step is Step.CONFLICT:
             self._end(passage, Ending(result="conflict", reason="same_id_other_payload"))
         else:
-            known = partition.settled.settlement(delivery.id)
-            partition.settled.rewritten(delivery.id)
-            if known is not None:
-                self._settler.succeed(passage, known, self._settled)
+            known = partition.settled.rewritten(delivery.id)
+            self._settler.succeed(passage, known, self._settled)
 
     def _admit(self, passage: Passage) -> None:
         delivery = passage.delivery

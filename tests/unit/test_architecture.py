@@ -23,7 +23,7 @@ MOST_LINES = 400
 
 PURE = [
     *sorted((LIBS / "model").rglob("*.py")),
-    *(LIBS / "stream" / f"{name}.py" for name in ("window", "settled")),
+    *(LIBS / "stream" / f"{name}.py" for name in ("window", "settled", "remembered")),
     *(
         SERVICES / "deliverer" / f"{name}.py"
         for name in ("admit", "judge", "health", "ending", "retry_after")

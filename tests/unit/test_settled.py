@@ -13,52 +13,52 @@ def ended(turn: int, result: Result, source: int = 0) -> Settlement:
 
 
 def test_a_delivery_nobody_knows_is_executed() -> None:
-    assert Settled().step("d", 1, "h") is Step.EXECUTE
+    assert Settled().take("d", 1, "h") is Step.EXECUTE
 
 
 def test_a_turn_that_is_open_here_is_not_executed_twice() -> None:
     s = Settled()
-    s.opened("d", 1, "h")
-    assert s.step("d", 1, "h") is Step.DROP
+    s.take("d", 1, "h")
+    assert s.take("d", 1, "h") is Step.DROP
 
 
 @pytest.mark.parametrize("result", ["succeeded", "failed", "waiting", "parked", "cancelled"])
 def test_no_turn_of_a_final_delivery_is_executed(result: Result) -> None:
     s = Settled()
     s.ended("d", ended(2, result))
-    assert [s.step("d", t, "h") for t in (1, 2, 3)] == [Step.DROP] * 3
+    assert [s.take("d", t, "h") for t in (1, 2, 3)] == [Step.DROP] * 3
 
 
 def test_the_next_turn_is_executed_and_the_one_before_is_not() -> None:
     s = Settled()
     s.ended("d", ended(1, "retrying"))
-    assert (s.step("d", 1, "h"), s.step("d", 2, "h")) == (Step.DROP, Step.EXECUTE)
+    assert (s.take("d", 1, "h"), s.take("d", 2, "h")) == (Step.DROP, Step.EXECUTE)
 
 
 def test_the_same_id_with_another_payload_is_a_conflict() -> None:
     s = Settled()
-    s.opened("d", 1, "h")
-    assert s.step("d", 1, "other") is Step.CONFLICT
+    s.take("d", 1, "h")
+    assert s.take("d", 1, "other") is Step.CONFLICT
 
 
 def test_a_successor_not_known_as_acknowledged_is_written_again_once() -> None:
     s = Settled()
     s.learn("d", ended(1, "retrying"), source_done=False)
-    assert s.step("d", 1, "h") is Step.REWRITE
+    assert s.take("d", 1, "h") is Step.REWRITE
     s.rewritten("d")
-    assert s.step("d", 1, "h") is Step.DROP
+    assert s.take("d", 1, "h") is Step.DROP
 
 
 def test_a_successor_known_as_acknowledged_is_left_alone() -> None:
     s = Settled()
     s.learn("d", ended(1, "deferred"), source_done=True)
-    assert s.step("d", 1, "h") is Step.DROP
+    assert s.take("d", 1, "h") is Step.DROP
 
 
 def test_superseded_settles_nothing() -> None:
     s = Settled()
     s.learn("d", ended(1, "superseded"), source_done=False)
-    assert s.step("d", 1, "h") is Step.EXECUTE
+    assert s.take("d", 1, "h") is Step.EXECUTE
 
 
 @pytest.mark.parametrize(
@@ -86,17 +86,17 @@ def test_first_turns_and_later_turns_do_not_push_each_other_out() -> None:
     s.ended("first", ended(1, "succeeded"))
     for n in range(5):
         s.ended(f"later{n}", ended(2, "succeeded"))
-    assert s.step("first", 1, "h") is Step.DROP
-    assert s.step("later0", 2, "h") is Step.EXECUTE
     assert len(s) == 3
+    assert s.take("first", 1, "h") is Step.DROP
+    assert s.take("later0", 2, "h") is Step.EXECUTE
 
 
 def test_a_turn_open_here_is_never_forgotten() -> None:
     s = Settled(ring=1)
-    s.opened("open", 1, "h")
+    s.take("open", 1, "h")
     for n in range(5):
         s.ended(f"d{n}", ended(1, "succeeded"))
-    assert s.step("open", 1, "h") is Step.DROP
+    assert s.take("open", 1, "h") is Step.DROP
 
 
 @pytest.mark.parametrize("result", ["succeeded", "failed"])
@@ -112,4 +112,4 @@ def test_a_callback_in_the_tail_ends_its_delivery_whatever_its_turn(
         s = Settled()
         for each in in_order:
             s.learn("d", each, source_done=True)
-        assert [s.step("d", t, "h") for t in (1, 2, 3)] == [Step.DROP] * 3
+        assert [s.take("d", t, "h") for t in (1, 2, 3)] == [Step.DROP] * 3

@@ -2,18 +2,15 @@
 
 A delivery's latest known turn is open here, followed by a next one, or final. It is learnt from
 the tail of outcomes when a partition is taken over, and from this deliverer's own turns after
-that. Bounded by count, never by time: first turns and later turns have a ring each, so that
-retries do not push out what a router may repeat. Pure: no clock, no Kafka.
+that. Bounded by count, never by time (`remembered.py`). Pure: no clock, no Kafka.
 """
 
-from collections import deque
 from enum import Enum
 
 from msgspec import Struct
 
 from hookstream.model.records import FINAL, SUCCEEDED_BY, UNSETTLED, Attempt, Result
-
-RING = 20_000
+from hookstream.stream.remembered import RING, Entry, Key, Remembered, key_of
 
 
 class Settlement(Struct, frozen=True, kw_only=True, gc=False):
@@ -39,22 +36,6 @@ class Step(Enum):
     CONFLICT = "conflict"
 
 
-class Known:
-    """The latest known turn of one delivery; `settlement` is None while it is open here."""
-
-    __slots__ = ("hash", "settlement", "successor_known", "turn")
-
-    def __init__(self, turn: int, hash_: str) -> None:
-        self.turn = turn
-        self.hash = hash_
-        self.settlement: Settlement | None = None
-        self.successor_known = True
-
-    @property
-    def final(self) -> bool:
-        return self.settlement is not None and self.settlement.result in FINAL
-
-
 def deciding(first: Settlement, second: Settlement) -> Settlement:
     """Which of two outcomes of one delivery counts, given in the order of the log (once.md 7)."""
     if second.result in UNSETTLED or first.result == "succeeded":
@@ -66,52 +47,51 @@ def deciding(first: Settlement, second: Settlement) -> Settlement:
     return second
 
 
+class _Open(Entry, frozen=True, gc=False):
+    """A turn that is open here."""
+
+    key: Key
+
+
 class Settled:
     """What is known of the deliveries of one partition; belongs to one assignment."""
 
     def __init__(self, ring: int = RING) -> None:
-        self._ring = ring
-        self._known: dict[str, Known] = {}
-        self._first: deque[tuple[str, int]] = deque()
-        self._later: deque[tuple[str, int]] = deque()
+        self._open: dict[str, _Open] = {}
+        self._past = Remembered(ring)
+        self._unwritten: dict[Key, Settlement] = {}
+        """Read from the tail, and not known whether their successor was acknowledged."""
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._open) + len(self._past)
 
-    def step(self, delivery: str, turn: int, hash_: str) -> Step:
-        """What to do with a record that carries this turn of this delivery."""
-        known = self._known.get(delivery)
-        if known is None:
-            return Step.EXECUTE
-        if known.hash and hash_ and known.hash != hash_:
-            return Step.CONFLICT
-        if known.final or turn < known.turn:
-            return Step.DROP
-        if turn > known.turn:
-            return Step.EXECUTE
-        return Step.DROP if known.successor_known else Step.REWRITE
-
-    def settlement(self, delivery: str) -> Settlement | None:
-        """How the latest known turn was settled, None while it is open."""
-        known = self._known.get(delivery)
-        return known.settlement if known else None
-
-    def opened(self, delivery: str, turn: int, hash_: str) -> None:
-        """This turn is queued, wait-listed or in flight here."""
-        self._known[delivery] = Known(turn, hash_)
+    def take(self, delivery: str, turn: int, hash_: str) -> Step:
+        """What to do with a record that carries this turn of this delivery. What is to be executed
+        is open from now on: queued, wait-listed or in flight here."""
+        opened = self._open.get(delivery)
+        key = opened.key if opened else key_of(delivery)
+        known = opened or self._past.find(key)
+        step = self._step(known, key, turn, hash_) if known else Step.EXECUTE
+        if step is Step.EXECUTE:
+            self._open[delivery] = _Open(turn, None, hash(hash_), key)
+        return step
 
     def ended(self, delivery: str, settlement: Settlement) -> None:
         """This deliverer settled the turn and sees to its successor itself."""
-        known = self._known.get(delivery)
-        if known is not None and known.turn > settlement.turn and settlement.result not in FINAL:
-            return
-        now = Known(settlement.turn, settlement.hash)
-        now.settlement = settlement
-        self._remember(delivery, now)
+        opened = self._open.get(delivery)
+        key = opened.key if opened else key_of(delivery)
+        if settlement.result not in FINAL:
+            known = opened or self._past.find(key)
+            if known and known.turn > settlement.turn:
+                return
+        if opened:
+            del self._open[delivery]
+        self._remember(key, settlement)
 
-    def rewritten(self, delivery: str) -> None:
-        """The successor of the latest known turn is written again: any other copy is dropped."""
-        self._known[delivery].successor_known = True
+    def rewritten(self, delivery: str) -> Settlement:
+        """How its latest turn was settled: the successor is written again, so that any other copy
+        is dropped from now on."""
+        return self._unwritten.pop(key_of(delivery))
 
     def learn(self, delivery: str, settlement: Settlement, source_done: bool) -> None:
         """Take in one outcome from the tail, in the order of the log.
@@ -121,26 +101,31 @@ class Settled:
         """
         if settlement.result in UNSETTLED:
             return
-        known = self._known.get(delivery)
-        counts = settlement
-        if known is not None and known.settlement is not None:
-            counts = deciding(known.settlement, settlement)
-            if counts is known.settlement:
-                known.successor_known = known.successor_known or source_done
+        key = key_of(delivery)
+        known = self._past.find(key)
+        if known is not None and known.result is not None:
+            before = Settlement(turn=known.turn, result=known.result)
+            if deciding(before, settlement) is before:
+                if source_done:
+                    self._unwritten.pop(key, None)
                 return
-        now = Known(counts.turn, counts.hash)
-        now.settlement = counts
-        now.successor_known = source_done or counts.result not in SUCCEEDED_BY
-        self._remember(delivery, now)
+        self._remember(key, settlement)
+        self._unwritten.pop(key, None)
+        if not source_done and settlement.result in SUCCEEDED_BY:
+            self._unwritten[key] = settlement
 
-    def _remember(self, delivery: str, now: Known) -> None:
-        self._known[delivery] = now
-        ring = self._first if now.turn <= 1 else self._later
-        ring.append((delivery, now.turn))
-        if len(ring) > self._ring:
-            self._forget(*ring.popleft())
+    def _step(self, known: Entry, key: Key, turn: int, hash_: str) -> Step:
+        if known.hash and hash_ and known.hash != hash(hash_):
+            return Step.CONFLICT
+        if known.result in FINAL or turn < known.turn:
+            return Step.DROP
+        if turn > known.turn:
+            return Step.EXECUTE
+        unwritten = self._unwritten.get(key)
+        return Step.REWRITE if unwritten and unwritten.turn == turn else Step.DROP
 
-    def _forget(self, delivery: str, turn: int) -> None:
-        known = self._known.get(delivery)
-        if known is not None and known.settlement is not None and known.turn == turn:
-            del self._known[delivery]
+    def _remember(self, key: Key, settlement: Settlement) -> None:
+        turn, result = settlement.turn, settlement.result
+        forgotten = self._past.put(key, turn, result, hash(settlement.hash))
+        if self._unwritten and forgotten is not None:
+            self._unwritten.pop(forgotten, None)

@@ -9,8 +9,9 @@ from confluent_kafka import Consumer, TopicPartition
 
 from hookstream.model.records import Attempt, Growth, Outcome, Result, TopicsNote
 from hookstream.stream.groups import waited_out
+from hookstream.stream.remembered import RING
 from hookstream.stream.settings import KafkaSettings
-from hookstream.stream.settled import RING, Settlement
+from hookstream.stream.settled import Settlement
 from hookstream.stream.topics import OUTCOMES, partition_of
 from hookstream.stream.writer import Headers
 
