@@ -19,10 +19,12 @@ class Look(msgspec.Struct, frozen=True):
     rss_mb: float
     files: int
     threads: int
+    remembered_mb: float = 0.0
+    """Of it, at most, what fills a memory whose bound is known (operations.md, Sizes)."""
 
 
 class Minute(msgspec.Struct, frozen=True):
-    """What was received in one minute, and what waited at its end."""
+    """What was received in one minute, and what waited and was held at its end."""
 
     at_s: float
     received: int
@@ -30,6 +32,10 @@ class Minute(msgspec.Struct, frozen=True):
     p99_ms: float
     unreceived: int
     unlogged: int
+    rss_mb: Mapping[str, float] = {}
+    """By process."""
+    remembered: int = 0
+    """Turns that the deliverer remembers."""
 
 
 class Bound(NamedTuple):
@@ -61,6 +67,8 @@ class Verdict(msgspec.Struct, frozen=True):
     per_hour: float
     flat: bool
     judged: bool = True
+    bounded: float = 0.0
+    """Of the rise, what filled a memory whose bound is known."""
 
 
 def judged(looks: Sequence[Look], minutes: Sequence[Minute]) -> list[Verdict]:
@@ -70,22 +78,29 @@ def judged(looks: Sequence[Look], minutes: Sequence[Minute]) -> list[Verdict]:
         mine = [look for look in looks if look.process == process]
         for figure in ("rss_mb", "files", "threads"):
             points = [(look.at_s, float(getattr(look, figure))) for look in mine]
-            found.append(verdict(process, figure, points, process in OURS))
+            filling = [(look.at_s, look.remembered_mb * (figure == "rss_mb")) for look in mine]
+            found.append(verdict(process, figure, points, process in OURS, filling))
     for figure in ("p50_ms", "p99_ms", "unreceived", "unlogged"):
         points = [(minute.at_s, float(getattr(minute, figure))) for minute in minutes]
         found.append(verdict("system", figure, points, True))
     return found
 
 
-def verdict(of: str, figure: str, points: Sequence[tuple[float, float]], judge: bool) -> Verdict:
-    """Of one series; its warming up is left out."""
+def verdict(
+    of: str,
+    figure: str,
+    points: Sequence[tuple[float, float]],
+    judge: bool,
+    filling: Sequence[tuple[float, float]] = (),
+) -> Verdict:
+    """Of one series; its warming up is left out, and `filling`, which comes to an end, allowed."""
     kept = points[int(len(points) * WARMING) :]
     mean = sum(value for _, value in kept) / max(len(kept), 1)
-    slope = slope_of(kept)
-    rise = slope * (kept[-1][0] - kept[0][0]) if kept else 0.0
-    bound = BOUNDS[figure]
-    flat = rise <= max(bound.least, bound.share * mean)
-    return Verdict(of, figure, mean, rise, slope * 3600, flat, judge)
+    slope, seconds = slope_of(kept), kept[-1][0] - kept[0][0] if kept else 0.0
+    bounded = max(0.0, slope_of(filling[len(points) - len(kept) :]) * seconds)
+    rise, bound = slope * seconds, BOUNDS[figure]
+    flat = rise - bounded <= max(bound.least, bound.share * mean)
+    return Verdict(of, figure, mean, rise, slope * 3600, flat, judge, bounded)
 
 
 def slope_of(points: Sequence[tuple[float, float]]) -> float:
@@ -101,13 +116,18 @@ def slope_of(points: Sequence[tuple[float, float]]) -> float:
 def as_text(verdicts: Iterable[Verdict], about: Mapping[str, float]) -> str:
     """A Markdown table, and one line on the whole."""
     told = ", ".join(f"{name} {value:g}" for name, value in about.items())
-    lines = [told, "", "| of | figure | mean | rise | per hour | |", "|---|---|--:|--:|--:|---|"]
+    lines = [
+        told,
+        "",
+        "| of | figure | mean | rise | of it bounded | per hour | |",
+        "|---|---|--:|--:|--:|--:|---|",
+    ]
     every = list(verdicts)
     for each in every:
         word = ("flat" if each.flat else "NOT FLAT") if each.judged else "not judged"
         lines.append(
             f"| {each.of} | {each.figure} | {each.mean:.1f} | {each.rise:+.1f} |"
-            f" {each.per_hour:+.1f} | {word} |"
+            f" {each.bounded:.1f} | {each.per_hour:+.1f} | {word} |"
         )
     return "\n".join([*lines, "", "all flat" if all_flat(every) else "NOT FLAT"])
 

@@ -3,12 +3,14 @@
 Is anything growing: memory, files, threads, delays, what waits? Exit status 1 if it is.
 """
 
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import click
 import msgspec
@@ -26,6 +28,7 @@ from hookstream.model.policy import Policy, Schedule
 from hookstream.model.records import Event, Webhook
 from hookstream.store.settings import PostgresSettings
 from hookstream.stream.bounds import bounds
+from hookstream.stream.remembered import TURN_BYTES
 from hookstream.stream.topics import OUTCOMES
 from services.cli.percentiles import percentile
 from services.cli.up import explained
@@ -37,6 +40,7 @@ FAILS_ONE_IN = 100
 FAILING, FAILING_TYPE = "soak-once", "once.0"
 FORGET_S = 120.0
 AGAIN = Policy(id="soak", name="Soak", schedule=Schedule(delays_ms=(1_000,) * 5, max_requests=6))
+_REMEMBERED = re.compile(r"^hookstream_turns_remembered(?:{.*})? (\S+)$", re.MULTILINE)
 _LOGGED = "SELECT coalesce(sum(next_offset), 0) FROM consumer_offsets WHERE topic = %s"
 
 
@@ -97,7 +101,15 @@ class Soak:
                 rss = sum(process.memory_info().rss for process in every) / 1e6
                 files = sum(process.num_fds() for process in every)
                 threads = sum(process.num_threads() for process in every)
-                self.looks.append(Look(name, at_s, rss, files, threads))
+                mb = self._remembered() * TURN_BYTES / 1e6 if name == "deliverer" else 0.0
+                self.looks.append(Look(name, at_s, rss, files, threads, mb))
+
+    def _remembered(self) -> int:
+        """Turns, as the deliverer says."""
+        port = self._stage.system.ports.health["deliverer"]
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=EVERY_S) as answer:
+            found = _REMEMBERED.search(answer.read().decode())
+        return int(float(found[1])) if found else 0
 
     def _close_minute(self, tell: Callable[[str], None]) -> None:
         record = self._stage.receiver.record()
@@ -117,11 +129,14 @@ class Soak:
             percentile(delays, 99),
             len(self._times),
             self._unlogged(),
+            {look.process: round(look.rss_mb, 1) for look in self.looks},
+            self._remembered(),
         )
         self.minutes.append(minute)
         tell(
             f"{minute.at_s / 60:5.1f} min  {minute.received} received, p50 {minute.p50_ms:.1f} ms,"
-            f" p99 {minute.p99_ms:.1f} ms, {minute.unlogged} not logged yet"
+            f" p99 {minute.p99_ms:.1f} ms, {minute.unlogged} not logged yet,"
+            f" deliverer {minute.rss_mb['deliverer']:.0f} MB with {minute.remembered} turns"
         )
 
     def _forget_old(self) -> None:

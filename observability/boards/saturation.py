@@ -103,9 +103,10 @@ SATURATION = Board(
                     "bytes",
                 ),
                 Panel(
-                    "Deliverer: deliveries in memory, webhooks known",
+                    "Deliverer: deliveries in memory, webhooks known, turns remembered",
                     [
                         Line("sum(hookstream_lanes_waiting)", "wait"),
+                        Line("sum(hookstream_turns_remembered)", "remembered"),
                         Line("sum(hookstream_lanes_known)", "webhooks"),
                     ],
                 ),

@@ -93,7 +93,13 @@ class Deliverer(Handler):
         self._taken = 0
         self._open = 0
         self._held: list[Callable[[], None]] = []
+        self._settled_by: dict[int, Settled] = {}
         self.steady: Callable[[], bool] = lambda: True
+
+    @property
+    def remembered(self) -> int:
+        """Turns that are open or were settled, and are known by their deliveries' ids."""
+        return sum(map(len, list(self._settled_by.values())))
 
     # -- on the loop's thread -------------------------------------------------------------------
 
@@ -102,7 +108,8 @@ class Deliverer(Handler):
         tail = self._read_tail({a.partition: a.committed.log_from for a in taken})
         by_partition = {a.partition: a for a in taken}
         for assignment in taken:
-            assignment.state = Partition(Settled(), since_ms, self.steady)
+            settled = self._settled_by[assignment.partition] = Settled()
+            assignment.state = Partition(settled, since_ms, self.steady)
             assignment.window.read_log_to(tail.ends[assignment.partition])
         for entry in tail.before:
             settled = cast(Partition, by_partition[entry.partition].state).settled
@@ -123,13 +130,19 @@ class Deliverer(Handler):
     def revoked(self, going: Sequence[Assignment], within_s: float) -> None:
         """What is not closed in time (a process that was stopped meanwhile) is superseded later:
         by then these partitions are not alive."""
+        self._forget(going)
         closing = asyncio.run_coroutine_threadsafe(self._close(going, within_s), self._aio)
         with contextlib.suppress(TimeoutError):
             closing.result(within_s + 2 * _CLOSE_S)
 
     def lost(self, gone: Sequence[Assignment]) -> None:
+        self._forget(gone)
         self._settler.purge()
         self._aio.call_soon_threadsafe(self._abandon, gone)
+
+    def _forget(self, gone: Sequence[Assignment]) -> None:
+        for assignment in gone:
+            self._settled_by.pop(assignment.partition, None)
 
     def steadied(self) -> None:
         self._aio.call_soon_threadsafe(self._release_held)

@@ -62,6 +62,7 @@ async def main(
         streaming.table.follow()
         sender = _sender(context)
         deliverer = _deliverer(streaming, context, sender, reached)
+        metrics.observe_remembered(lambda: deliverer.remembered)
         loop = streaming.loop(
             GROUP,
             deliverer,

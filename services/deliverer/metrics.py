@@ -1,6 +1,7 @@
 """What the deliverer counts: turns, requests, delays, and how full it is. Never whose."""
 
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 
@@ -70,12 +71,18 @@ KNOWN = Declared("hookstream.lanes.known", "gauge", "{webhook}", "Webhooks with 
 CIRCUITS = Declared(
     "hookstream.circuits.open", "gauge", "{webhook}", "Webhooks that get one probe a cool-down"
 )
+REMEMBERED = Declared(
+    "hookstream.turns.remembered",
+    "gauge",
+    "{turn}",
+    "Turns that are not done again: open, and the last 20,000 first and later ones of a partition",
+)
 STOPPED = Declared(
     "hookstream.sending.stopped", "gauge", "1", "1 while a person stopped all sending"
 )
 METRICS = (
     TURNS, ATTEMPTS, REQUEST, LATENCY, STAGE, IN_FLIGHT, SLOTS, WAITING, WAITING_BYTES,
-    KNOWN, CIRCUITS, STOPPED,
+    KNOWN, CIRCUITS, REMEMBERED, STOPPED,
 )  # fmt: skip
 
 RANKS = ("suspect", "unproven", "slow", "fast")
@@ -91,6 +98,11 @@ def observe_lanes(lanes: Lanes) -> None:
     observe(WAITING_BYTES, single(lambda: lanes.waiting_bytes))
     observe(KNOWN, single(lambda: len(lanes)))
     observe(CIRCUITS, single(lambda: lanes.circuits_open))
+
+
+def observe_remembered(remembered: Callable[[], int]) -> None:
+    """Show how much is remembered. Once a process."""
+    observe(REMEMBERED, single(remembered))
 
 
 def observe_halt(halt: Halt) -> None:

@@ -93,6 +93,7 @@ class Settler:
             span.end()
             if ack.refused is Refused.TOO_LARGE:
                 self._dead.put(record, "too_large", "the outcome is too large for Kafka")
+                record.assignment.state.settled.ended(delivery.id, settled)
                 then(passage)
             elif ack.refused is not None:
                 self.settle(passage, ending, then)

@@ -1,5 +1,7 @@
 """`make soak` tells what grows from what only trembles."""
 
+from msgspec.structs import replace
+
 from bench.drift import Look, Minute, all_flat, as_text, judged, slope_of
 
 
@@ -26,6 +28,17 @@ def test_what_grows_is_named() -> None:
     assert not_flat(looks("router", grows_mb=40), minutes()) == [("router", "rss_mb")]
     assert not_flat(looks("status", files=40), minutes()) == [("status", "files")]
     assert not_flat(looks("router"), minutes(grows_ms=100)) == [("system", "p99_ms")]
+
+
+def test_what_fills_a_bounded_memory_is_not_named_until_it_is_full() -> None:
+    def deliverer(*, filling_mb: float) -> list[Look]:
+        grown = looks("deliverer", grows_mb=40)
+        return [replace(x, remembered_mb=filling_mb * n / 100) for n, x in enumerate(grown)]
+
+    assert not_flat(deliverer(filling_mb=40), minutes()) == []
+    assert not_flat(deliverer(filling_mb=5), minutes()) == [("deliverer", "rss_mb")]
+    [told] = [v for v in judged(deliverer(filling_mb=40), minutes()) if v.bounded]
+    assert (told.figure, round(told.bounded)) == ("rss_mb", 32)
 
 
 def test_buffers_of_kafka_are_shown_and_not_judged() -> None:

@@ -14,6 +14,8 @@ from hookstream.model.records import Result
 
 RING = 20_000
 """Turns of a kind, first or later, that are remembered of a partition."""
+TURN_BYTES = 200
+"""What one takes up at most, all counted: some 170 where all partitions are full."""
 Key = bytes | str
 
 _RESULTS: tuple[Result, ...] = get_args(Result)
