@@ -44,8 +44,10 @@ def check(evidence: Evidence, slack_s: float = SLACK_S) -> Checked:
     attribution = Attribution(evidence, slack_s)
     findings = [*_lost(evidence), *_miscounted(evidence), *_fallen(evidence)]
     repeats: list[Repeat] = []
-    rows, twice, without_cause = once_each(evidence.attempted, attribution)
-    findings += [Finding("logged_twice", f"{each}") for each in without_cause]
+    rows = Counter(evidence.attempted)
+    findings += [Finding("logged_twice", f"{row}") for row, count in rows.items() if count > 1]
+    twice, without_cause = copies(evidence.written, attribution)
+    findings += [Finding("written_twice", f"{each}") for each in without_cause]
     requests, attempted = _by_key(evidence.requests), _by_key(rows)
     stops: set[Fault] = set()
     for key in sorted(requests.keys() | attempted.keys()):
@@ -65,18 +67,15 @@ def check(evidence: Evidence, slack_s: float = SLACK_S) -> Checked:
     return Checked(findings, repeats, twice)
 
 
-def once_each(
-    attempted: Iterable[Attempted], attribution: Attribution
-) -> tuple[list[Attempted], int, list[Attempted]]:
-    """The rows without copies; how many copies a broker's fault explains; copies it does not.
+def copies(written: Iterable[Attempted], attribution: Attribution) -> tuple[int, list[Attempted]]:
+    """How many copies of outcomes a broker's fault explains, and those that it does not.
 
-    A producer whose broker goes writes again what was not acknowledged, also what was written.
+    Who loses partitions when a broker goes writes again what was not acknowledged, also what was
+    written.
     """
-    counts = Counter(attempted)
-    copies = {row: count - 1 for row, count in counts.items() if count > 1}
-    unexplained = [row for row in copies if not attribution.broker_was_away(row.started_ms)]
-    explained = sum(count for row, count in copies.items() if row not in unexplained)
-    return list(counts), explained, unexplained
+    again = {row: count - 1 for row, count in Counter(written).items() if count > 1}
+    unexplained = [row for row in again if not attribution.broker_was_away(row.started_ms)]
+    return sum(count for row, count in again.items() if row not in unexplained), unexplained
 
 
 class Matched(NamedTuple):

@@ -26,7 +26,7 @@ class Request(NamedTuple):
 
 
 class Attempted(NamedTuple):
-    """One row of attempts in Postgres."""
+    """One row of attempts in Postgres, or an outcome on its topic."""
 
     key: Key
     turn: int
@@ -104,6 +104,8 @@ class Evidence(Struct, kw_only=True):
     faults: list[Fault]
     deaths: list[Death]
     moves: list[Move]
+    written: list[Attempted] = []
+    """The attempts as they stand on the topic of outcomes."""
     retries: list[Retry] = []
     logged: list[Logged] = []
     prompt: frozenset[str] = frozenset()

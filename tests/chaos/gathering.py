@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from hookstream.model.records import Outcome
+from hookstream.model.records import UNSETTLED, Outcome
 from hookstream.stream.bounds import bounds
 from hookstream.stream.topics import OUTCOMES
 from tests.chaos.breaking import Breaker
@@ -128,6 +128,7 @@ def gather(scene: Scene, breaker: Breaker, log: LogWatch) -> Evidence:
         faults=sorted(breaker.faults, key=lambda fault: fault.from_ns),
         deaths=list(scene.crew.deaths),
         moves=[move for path in _logs(scene) for move in moves_in(*path)],
+        written=[_written(o, names) for _, o in ours if o.attempt and o.result not in UNSETTLED],
         retries=_retries(ours, names, scene),
         logged=[each for s, _ in outcomes if (each := _logged(s, log))],
         prompt=frozenset(name for name in names.values() if name.startswith(GOOD)),
@@ -152,6 +153,12 @@ def _logs(scene: Scene) -> Iterator[tuple[str, Path]]:
     for replica in scene.crew.replicas.values():
         if replica.service == "deliverer":
             yield from ((by, log) for by, log in replica.logs().items() if log.exists())
+
+
+def _written(outcome: Outcome, names: dict[str, str]) -> Attempted:
+    key, made = (names[outcome.webhook], outcome.event), outcome.attempt
+    assert made is not None
+    return Attempted(key, outcome.turn or 0, made.started_at_ms, made.duration_ms, made.status)
 
 
 def _retries(ours: list[tuple[Seen, Outcome]], names: dict[str, str], scene: Scene) -> list[Retry]:

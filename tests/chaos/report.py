@@ -36,7 +36,7 @@ class Report(Struct, frozen=True):
     lost: int
     repeats: int
     unexplained: int
-    logged_twice: int
+    written_twice: int
     gap_bound_ms: float
     lines: list[Line]
     findings: list[str]
@@ -73,7 +73,7 @@ def report(
         attempts=len(evidence.attempted),
         lost=kinds["lost"],
         repeats=len(checked.repeats),
-        logged_twice=checked.twice,
+        written_twice=checked.twice,
         unexplained=kinds["unexplained_repeat"] + kinds["missing_attempt"],
         gap_bound_ms=bound_ms,
         lines=lines,
@@ -90,7 +90,7 @@ def as_text(made: Report) -> str:
         f"{made.deliveries} deliveries, {made.requests} requests received, "
         f"{made.attempts} attempts in Postgres.\n"
         f"Lost {made.lost}, repeated {made.repeats}, unexplained {made.unexplained}, "
-        f"logged twice at a broker's fault {made.logged_twice}; "
+        f"outcomes on the topic twice at a broker's fault {made.written_twice}; "
         f"a gap should stay below {made.gap_bound_ms / 1000:.0f} s."
     )
     table = [

@@ -63,8 +63,9 @@ def test_a_deferral_updates_the_delivery_and_is_no_attempt(dsn: str, views: View
 
 
 def test_two_requests_of_one_turn_are_both_seen(dsn: str, views: Views) -> None:
+    again = outcome(attempt=Attempt(started_at_ms=NOON_MS + 900, duration_ms=7, status=200))
     views.outcomes([at(outcome(), 0)], move(0, 1))
-    views.outcomes([at(outcome(), 1), at(outcome(delivery="d2"), 2)], move(1, 3))
+    views.outcomes([at(again, 1), at(outcome(delivery="d2"), 2)], move(1, 3))
     assert ask(dsn, "SELECT log_offset FROM attempts ORDER BY 1") == [(0,), (1,), (2,)]
     assert ask(dsn, "SELECT id, attempts, log_offset FROM deliveries ORDER BY 1") == [
         ("d1", 1, 0),
@@ -72,11 +73,16 @@ def test_two_requests_of_one_turn_are_both_seen(dsn: str, views: Views) -> None:
     ]
 
 
-def test_one_request_whose_outcome_is_on_the_topic_twice_is_told_once(
-    dsn: str, views: Views
-) -> None:
+def test_one_request_whose_outcome_is_on_the_topic_twice_is_one_row(dsn: str, views: Views) -> None:
+    """In one batch, and in a later one."""
     again = outcome(attempt=Attempt(started_at_ms=NOON_MS + 900, duration_ms=7, status=200))
     views.outcomes([at(outcome(), 0), at(outcome(), 1), at(again, 2)], move(0, 3))
+    views.outcomes([at(again, 3), at(outcome(delivery="d2"), 4)], move(3, 5))
+    assert ask(dsn, "SELECT delivery, log_offset FROM attempts ORDER BY 1, 2") == [
+        ("d1", 0),
+        ("d1", 2),
+        ("d2", 4),
+    ]
     with open_pool(PostgresSettings(dsn=SecretStr(dsn))) as pool:
         told = [attempt.started_at_ms for attempt in log.attempts(pool, ["d1"])]
     assert told == [NOON_MS, NOON_MS + 900]

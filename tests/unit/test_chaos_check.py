@@ -216,12 +216,19 @@ WRITTEN_AFTER_STOP = {
             id="given up, and sent again long after",
         ),
         pytest.param(
-            {"attempted": [attempt(1), attempt(1)]}, ["logged_twice"], id="one request logged twice"
+            {"attempted": [attempt(1), attempt(1)], "faults": [fault("kill", "kafka-1", 1, 4)]},
+            ["logged_twice"],
+            id="one request is two rows",
         ),
         pytest.param(
-            {"attempted": [attempt(1), attempt(1)], "faults": [fault("kill", "kafka-1", 1, 4)]},
+            {"written": [attempt(1), attempt(1)]},
+            ["written_twice"],
+            id="an outcome is on the topic twice",
+        ),
+        pytest.param(
+            {"written": [attempt(1), attempt(1)], "faults": [fault("kill", "kafka-1", 1, 4)]},
             [],
-            id="logged twice when a broker died",
+            id="on the topic twice when a broker died",
         ),
         pytest.param({"wanted": {}}, ["unknown_delivery"], id="a delivery nobody asked for"),
         pytest.param({"dead": 1}, ["dead"], id="something is dead"),

@@ -1,4 +1,4 @@
-"""Outcomes into `attempts`: one row a request."""
+"""Outcomes into `attempts`: one row a request, also where its outcome is on the topic twice."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date

@@ -151,12 +151,10 @@ def extracted(pool: Pool, workspace: str, delivery: str) -> tuple[bytes | None, 
 
 
 def attempts(pool: Pool, deliveries: Collection[str]) -> list[AttemptSeen]:
-    """The attempts of deliveries that the caller may see, oldest first, each request once: when a
-    broker dies, its outcome may be on the topic twice."""
+    """The attempts of deliveries that the caller may see, oldest first."""
     query = sql.SQL(
-        "SELECT DISTINCT ON (delivery, turn, started_at_ms) {} FROM attempts"
-        " WHERE delivery = ANY(%s)"
-        " ORDER BY delivery, turn, started_at_ms, log_partition, log_offset LIMIT 10000"
+        "SELECT {} FROM attempts WHERE delivery = ANY(%s)"
+        " ORDER BY delivery, turn, started_at_ms LIMIT 10000"
     ).format(_columns(AttemptSeen))
     return _all(pool, AttemptSeen, query, (list(deliveries),))
 
