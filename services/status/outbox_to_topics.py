@@ -29,10 +29,16 @@ from services.status.restored import RESTORE, ahead, versions_of
 
 NAME = "outbox"
 _PAGE = 500
+_PAGE_BYTES = 8 * 1024 * 1024
+_NOT_ITS_FAULT = frozenset({Refused.PURGED, Refused.TIMED_OUT})
 _PING_S = 1.0
 _AGAIN_S = 0.5
 Told = Callable[[str | None], None]
 logger = logging.getLogger(__name__)
+
+
+class Unpublished(Exception):
+    """Rows that the broker did not take, for no fault of theirs: they stay, for a new process."""
 
 
 class OutboxToTopics:
@@ -74,30 +80,30 @@ class OutboxToTopics:
         while not stopping.is_set():
             if time.monotonic() >= self._compare_at:
                 self._compare(holder)
-            if self._behind or self.publish(holder) < _PAGE:
+            if self._behind or not self.publish(holder):
                 holder.wait(_PING_S)
 
-    def publish(self, holder: Holder) -> int:
-        """Publish the oldest rows and delete them; how many there were. Configuration is there
-        first: a delivery that came before its webhook would be taken for one of a deleted webhook.
-        While partitions grow deliveries wait, and nothing waits for them."""
+    def publish(self, holder: Holder) -> bool:
+        """Publish the oldest rows and delete them; whether it was a whole page. Configuration is
+        there first: a delivery that came before its webhook would be taken for one of a deleted
+        webhook. While partitions grow deliveries wait, and nothing waits for them."""
         but: outbox.Topic | None = "deliveries" if self._partitioning.draining else None
-        rows = outbox.oldest(holder.connection, _PAGE, but)
+        rows = outbox.oldest(holder.connection, _PAGE, but, _PAGE_BYTES)
         if not rows:
-            return 0
+            return False
         records = [(r.topic, r.key, r.decoded(), r.traceparent) for r in rows]
         self._send(holder, [record for record in records if record[0] == CONFIG])
         self._send(holder, [record for record in records if record[0] != CONFIG])
         deleted = outbox.delete(holder.connection, [row.id for row in rows])
         self._again(holder, {r.key for r in rows if r.topic == CONFIG and r.id not in deleted})
-        return len(rows)
+        return len(rows) == _PAGE or sum(len(row.record) for row in rows) >= _PAGE_BYTES
 
     def _compare(self, holder: Holder) -> None:
         """Postgres first, then the topic: only the holder writes, so what is older there is lost,
         or still in the outbox."""
         with holder.connection.transaction(), holder.connection.cursor() as cursor:
             valid = dict(versions(cursor))
-            waiting = {row.key for row in outbox.oldest(holder.connection, _PAGE * 20)}
+            waiting = outbox.configuring(cursor)
         self._table.catch_up()
         there = versions_of(self._table.config)
         higher = ahead(there, valid)
@@ -122,13 +128,16 @@ class OutboxToTopics:
     def _send(
         self, holder: Holder, records: Sequence[tuple[str, str, Struct | None, str | None]]
     ) -> None:
-        """Return once the broker has all of them, in the order given. The session stays alive."""
-        left, done = len(records), threading.Event()
+        """Return once the broker has all of them, in the order given. The session stays alive.
+        What is refused for its own sake is logged and let go; else raises `Unpublished`."""
+        left, given_up, done = len(records), 0, threading.Event()
 
         def acked(ack: Ack) -> None:
-            nonlocal left
+            nonlocal left, given_up
             left -= 1
-            if ack.refused is not None and ack.refused is not Refused.PURGED:
+            if ack.refused in _NOT_ITS_FAULT:
+                given_up += 1
+            elif ack.refused is not None:
                 logger.error("Kafka refused a record of the outbox: %s", ack.refused.value)
             if left == 0:
                 done.set()
@@ -137,6 +146,8 @@ class OutboxToTopics:
             self._produce(topic, key, record, traceparent, acked)
         while left and not done.wait(_PING_S):
             holder.keep()
+        if given_up:
+            raise Unpublished(f"{given_up} of {len(records)} rows of the outbox were given up")
 
     def _produce(
         self,

@@ -62,6 +62,19 @@ def test_rows_of_one_topic_may_wait_and_the_others_do_not(pool: Pool, holder: Ho
     assert [r.id for r in outbox.oldest(holder.connection, 9)] == [before, held, after]
 
 
+def test_a_page_is_bounded_by_bytes_too(pool: Pool, holder: Holder) -> None:
+    ids = [put(pool, name * 100) for name in "abc"]
+    size = len(outbox.oldest(holder.connection, 1)[0].record)
+
+    def page(most_bytes: int) -> list[int]:
+        return [r.id for r in outbox.oldest(holder.connection, 9, most_bytes=most_bytes)]
+
+    assert [page(1), page(size), page(size + 1)] == [ids[:1], ids[:1], ids[:2]]
+    assert page(3 * size) == ids
+    with holder.connection.cursor() as cursor:
+        assert outbox.configuring(cursor) == {f"workspace/{name * 100}" for name in "abc"}
+
+
 def test_a_row_that_commits_late_is_not_passed_over(pool: Pool, holder: Holder) -> None:
     with pool.connection() as slow, slow.cursor() as cursor:
         late = outbox.put(cursor, "config", "workspace/l", Workspace(id="l", version=1, name="l"))

@@ -41,6 +41,16 @@ _CLASSES: dict[str, type[Struct]] = {
 
 
 _TOMBSTONE = ""
+_MOST_BYTES = 64 * 1024 * 1024
+_OLDEST = """
+SELECT id, topic, key, record_type, record, traceparent, created_at FROM (
+    SELECT *, sum(octet_length(record)) OVER (ORDER BY id) - octet_length(record) AS before
+    FROM (
+        SELECT * FROM outbox WHERE %s::text IS NULL OR topic <> %s ORDER BY id LIMIT %s
+    ) AS page
+) AS measured
+WHERE before < %s ORDER BY id
+"""
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -88,16 +98,20 @@ def _written(record: Struct | None) -> tuple[str, bytes]:
     return type(record).__name__, msgspec.msgpack.encode(record)
 
 
-def oldest(connection: Connection, limit: int, but: Topic | None = None) -> list[Row]:
-    """Up to `limit` rows in the order of their ids, but those for one topic; they stay until
-    deleted."""
+def oldest(
+    connection: Connection, limit: int, but: Topic | None = None, most_bytes: int = _MOST_BYTES
+) -> list[Row]:
+    """Up to `limit` rows in the order of their ids, but those for one topic, and none that comes
+    after `most_bytes` of records; they stay until deleted."""
     with connection.cursor(row_factory=class_row(Row)) as cursor:
-        cursor.execute(
-            "SELECT id, topic, key, record_type, record, traceparent, created_at"
-            " FROM outbox WHERE %s::text IS NULL OR topic <> %s ORDER BY id LIMIT %s",
-            (but, but, limit),
-        )
+        cursor.execute(_OLDEST, (but, but, limit, most_bytes))
         return cursor.fetchall()
+
+
+def configuring(cursor: Cursor) -> set[str]:
+    """The config keys that wait for their publication."""
+    found = cursor.execute("SELECT DISTINCT key FROM outbox WHERE topic = 'config'")
+    return {key for (key,) in found.fetchall()}
 
 
 def delete(connection: Connection, ids: Sequence[int]) -> set[int]:
