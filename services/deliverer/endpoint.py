@@ -130,6 +130,10 @@ class Lane:
             endpoint.horizon_ms = max(endpoint.horizon_ms, until_ms)
 
 
+_NOBODY: deque[Turn] = deque(maxlen=0)
+"""Where nobody ever waited: an empty list of its own would be half of what a webhook takes up."""
+
+
 class Endpoint:
     """One webhook."""
 
@@ -158,7 +162,7 @@ class Endpoint:
         self.in_flight = 0
         self.late = 0
         self.silent = 0
-        self.waiting: deque[Turn] = deque()
+        self.waiting: deque[Turn] = _NOBODY
         self.waiting_bytes = 0
         self.ring: OrderedDict[str, Endpoint] | None = None
         """Where it waits for a slot."""
@@ -168,6 +172,13 @@ class Endpoint:
         """When at least half of its limit was last in use."""
         self.mean_ms: float | None = None
         """What its answers take; None: not known."""
+
+    def keep(self, turn: Turn) -> None:
+        """One more waits, behind all others."""
+        if self.waiting is _NOBODY:
+            self.waiting = deque()
+        self.waiting.append(turn)
+        self.waiting_bytes += turn.size
 
     def learn(self, answer: Answer, ceiling: int, now_ms: int) -> None:
         """Take an answer to one of its requests, which is still counted as in flight."""

@@ -227,8 +227,7 @@ class Lanes:
 
     def _keep(self, endpoint: Endpoint, turn: Turn, now_ms: int) -> None:
         turn.endpoint, turn.is_waiting, turn.at_ms = endpoint, True, now_ms
-        endpoint.waiting.append(turn)
-        endpoint.waiting_bytes += turn.size
+        endpoint.keep(turn)
         endpoint.lane.count += 1
         endpoint.lane.waiting[endpoint.id] = endpoint
         self.waiting += 1
