@@ -1,15 +1,12 @@
 """Remembered: bounded in number, small, and the latest turn of a delivery is what counts."""
 
-import gc
-import sys
-from types import ModuleType
-
 import pytest
 
 from hookstream.model.ids import delivery_id
 from hookstream.model.records import Result
 from hookstream.stream.remembered import RING, TURN_BYTES, Entry, Remembered, key_of
 from hookstream.stream.settled import Settled, Settlement, Step
+from tests.unit.held import bytes_of
 
 
 def settled(s: Settled, delivery: str, turn: int, result: Result = "succeeded") -> None:
@@ -17,18 +14,6 @@ def settled(s: Settled, delivery: str, turn: int, result: Result = "succeeded") 
     hash_ = f"{turn}{delivery[:8]}"
     s.take(delivery, turn, hash_)
     s.ended(delivery, Settlement(turn=turn, result=result, hash=hash_, source=len(s) + 1000))
-
-
-def bytes_of(held: object) -> int:
-    """All that hangs on it and on nothing that every process has anyway."""
-    seen: dict[int, object] = {}
-    ahead = [held]
-    while ahead:
-        each = ahead.pop()
-        if id(each) not in seen and not isinstance(each, type | ModuleType):
-            seen[id(each)] = each
-            ahead += gc.get_referents(each)
-    return sum(map(sys.getsizeof, seen.values()))
 
 
 def test_a_remembered_turn_takes_no_more_than_is_said() -> None:
