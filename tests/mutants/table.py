@@ -16,6 +16,7 @@ _FALL_SILENT = (
     f"{_ISOLATION}::test_one_receiver_cannot_slow_another_when_300_of_1000_fall_silent_at_once"
 )
 _KEPT = f"{_ISOLATION}::test_rates_are_kept_and_used_also_by_the_next_owner_and_an_edit_moves_what_waits"
+_WITHHELD = "tests/deliverer/test_withheld.py"
 _TIERS = "services/retry/tiers.py"
 _RETRY = "services/retry/tiers_to_deliveries.py"
 
@@ -53,6 +54,20 @@ ONCE = (
         "        step = partition.settled.take(delivery.id, delivery.turn, hash_)\n",
         "        step = Step.EXECUTE\n",
         (f"{_ONCE}::test_the_same_event_twice_is_the_same_delivery",),
+    ),
+    Mutant(
+        "begun before a stop, a request is written after it",
+        "services/deliverer/transport.py",
+        "            if not may_go():",
+        "            if False:",
+        (f"{_WITHHELD}::test_begun_before_a_stop_and_not_written_it_waits_for_the_group",),
+    ),
+    Mutant(
+        "a partition lost in a stop is asked for before the doubt",
+        "services/deliverer/passage.py",
+        "        return bool(assignment.state.steady()) and assignment.alive\n",
+        "        return assignment.alive and bool(assignment.state.steady())\n",
+        (f"{_WITHHELD}::test_begun_before_a_stop_and_lost_meanwhile_it_is_never_written",),
     ),
     Mutant(
         "superseded counts as settled",
