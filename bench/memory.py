@@ -24,7 +24,7 @@ comes: of 64, about 2,000 of these are used."""
 def in_flight(session: Session) -> Row:
     """Figures: the most that was in flight, and the most memory that was resident."""
     slots = {"HOOKSTREAM_DELIVERER_SLOTS": str(SLOTS)}
-    with session.fresh("memory", **slots) as stage:
+    with session.fresh("memory", settings=slots) as stage:
         webhooks = _webhooks(stage)
         stage.only()
         times: Times = {}

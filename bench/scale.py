@@ -7,7 +7,7 @@ from bench.payloads import LANES, Times
 from bench.row import Row, row_of
 from bench.rows import some
 from bench.session import Session
-from bench.stage import PARTITIONS, Stage
+from bench.stage import Stage
 from bench.straight import Maker, configure
 from bench.topics import Ends
 from bench.watch import stretch
@@ -15,6 +15,8 @@ from hookstream.model.records import Webhook
 from hookstream.stream.topics import DELIVERIES
 
 PROCESSES = (1, 2, 3)
+PARTITIONS = 12
+"""Shared evenly by each of these."""
 _MORE = 2
 _JOINED = 0.2
 """What is done before: batches fill, connections open."""
@@ -23,7 +25,7 @@ _JOINED = 0.2
 def deliverers(session: Session, count: int) -> Row:
     """So many deliverers share the partitions; deliveries come as fast as they can be written."""
     total = _MORE * session.sizes.events
-    with session.fresh(f"deliverers-{count}") as stage:
+    with session.fresh(f"deliverers-{count}", partitions=PARTITIONS) as stage:
         maker, url, times = Maker(stage), stage.receiver.url, Times()
         webhooks = [maker.webhook(f"s{n}", f"{url}/{n}", [f"scale.{n}"]) for n in range(LANES)]
         configure(stage, webhooks)
@@ -51,7 +53,7 @@ def _deliver(
 def routers(session: Session, count: int) -> Row:
     """So many routers share the partitions; each event becomes one delivery."""
     total = 2 * _MORE * session.sizes.events
-    with session.fresh(f"routers-{count}") as stage:
+    with session.fresh(f"routers-{count}", partitions=PARTITIONS) as stage:
         maker, url = Maker(stage), stage.receiver.url
         names = range(payloads.LANES)
         configure(stage, [maker.webhook(f"s{n}", f"{url}/{n}", [f"scale.{n}"]) for n in names])

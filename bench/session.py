@@ -1,6 +1,6 @@
 """What the rows of one run share: sizes, stages, names of events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -13,7 +13,7 @@ from bench.ground import Ground
 from bench.http_load import closed_loop
 from bench.kafka_load import Load
 from bench.payloads import LANES, Data, Times, small
-from bench.stage import Stage
+from bench.stage import PARTITIONS, Stage
 from hookstream.model.records import Event, Webhook
 
 ALL = ("ingest", "router", "deliverer", "retry", "status", "console")
@@ -80,10 +80,12 @@ class Session:
         return self._kept[name]
 
     @contextmanager
-    def fresh(self, name: str, **settings: str) -> Iterator[Stage]:
+    def fresh(
+        self, name: str, *, partitions: int = PARTITIONS, settings: Mapping[str, str] = {}
+    ) -> Iterator[Stage]:
         """A stage for one row, which may leave deliveries under way."""
         self.quiet()
-        with self._stage(name, **settings) as stage:
+        with self._stage(name, partitions, settings) as stage:
             yield stage
 
     def events(
@@ -114,5 +116,8 @@ class Session:
             load.events(self.events(stage, count, times, kind))
         return times
 
-    def _stage(self, name: str, **settings: str) -> Stage:
-        return Stage(self.ground, f"{name}-{next(_NUMBERS)}", self._code, settings)
+    def _stage(
+        self, name: str, partitions: int = PARTITIONS, settings: Mapping[str, str] = {}
+    ) -> Stage:
+        full = f"{name}-{next(_NUMBERS)}"
+        return Stage(self.ground, full, self._code, settings, partitions)

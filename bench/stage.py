@@ -24,7 +24,8 @@ from services.cli.ports import free
 from services.cli.service import Service
 from services.cli.system import STOP_S, System
 
-PARTITIONS = 16
+PARTITIONS = 4
+"""As `make up` has: the broker spends by requests, and each is of one partition."""
 _LEAST_S = 90.0
 _SLOWEST_PER_S = 200
 _LOOK_S = 0.1
@@ -54,6 +55,7 @@ class Stage:
         name: str = "bench",
         code: Path | None = None,
         settings: Mapping[str, str] = {},
+        partitions: int = PARTITIONS,
     ) -> None:
         self.ground = ground
         self.name = name
@@ -65,7 +67,7 @@ class Stage:
             ground.folder / name,
             free(),
             environ=environ,
-            partitions=PARTITIONS,
+            partitions=partitions,
             restart=False,
             tell=lambda _: None,
         )

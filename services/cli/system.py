@@ -36,6 +36,7 @@ class System:
 
     environ: the environment of the services; settings in it win over ours (an address of Kafka or
     of PostgreSQL means that none is started). services: which of them are started.
+    partitions: of topics that are not there yet; few, since each request to the broker is of one.
     restart: whether a service that ends is started again. tell: gets a line for each step.
     kafka: more arguments of `EmbeddedKafka`.
     """
@@ -47,7 +48,7 @@ class System:
         *,
         environ: Mapping[str, str] = os.environ,
         services: Sequence[str] = SERVICES,
-        partitions: int = 16,
+        partitions: int = 4,
         restart: bool = True,
         kafka: Mapping[str, Any] | None = None,
         tell: Callable[[str], None] = lambda _: None,

@@ -25,8 +25,8 @@ from tests.deploy.rendered import (
     pod,
 )
 
-PARTITIONS = {topic.name: topic.partitions for topic in topics()}
 REPLICAS = {"small": 1, "production": 3}
+TOPICS = {"small": topics(4, 4), "production": topics()}
 WORKLOADS = ("Deployment", "Job", "StatefulSet")
 
 
@@ -167,10 +167,11 @@ def test_what_differs_in_kafka_fails_its_job_at_once_and_kafka_away_is_tried_aga
     assert rule["action"] == "FailJob"
     assert rule["onExitCodes"]["values"] == [WRONG_SETTINGS, DIFFERS]
     assert job["backoffLimit"] > 3
+    partitions = {topic.name: topic.partitions for topic in TOPICS[overlay]}
     assert container(ours(overlay)["topics"])["args"] == [
         "topics",
         "apply",
-        f"--partitions={PARTITIONS[EVENTS]}",
-        f"--delayed={PARTITIONS[RETRY]}",
+        f"--partitions={partitions[EVENTS]}",
+        f"--delayed={partitions[RETRY]}",
         f"--replicas={REPLICAS[overlay]}",
     ]
