@@ -93,6 +93,8 @@ class Deliverer(Handler):
         self._taken = 0
         self._open = 0
         self._held: list[Callable[[], None]] = []
+        self._fault: Exception | None = None
+        webhooks.failed = self._failed
         self._settled_by: dict[int, Settled] = {}
         self.steady: Callable[[], bool] = lambda: True
 
@@ -120,7 +122,7 @@ class Deliverer(Handler):
 
     def handle(self, records: Sequence[Record]) -> None:
         self._handed += len(records)
-        self._aio.call_soon_threadsafe(self._take, records)
+        self._aio.call_soon_threadsafe(self._do, self._take, records)
 
     def full(self) -> bool:
         ahead = self._handed - self._taken
@@ -138,16 +140,27 @@ class Deliverer(Handler):
     def lost(self, gone: Sequence[Assignment]) -> None:
         self._forget(gone)
         self._settler.purge()
-        self._aio.call_soon_threadsafe(self._abandon, gone)
+        self._aio.call_soon_threadsafe(self._do, self._abandon, gone)
 
     def _forget(self, gone: Sequence[Assignment]) -> None:
         for assignment in gone:
             self._settled_by.pop(assignment.partition, None)
 
     def steadied(self) -> None:
-        self._aio.call_soon_threadsafe(self._release_held)
+        self._aio.call_soon_threadsafe(self._do, self._release_held)
 
     # -- a turn, on the asyncio thread ----------------------------------------------------------
+
+    def _do(self, work: Callable[..., None], *given: object) -> None:
+        try:
+            work(*given)
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """A fault of ours: a turn that it left open would hold its slot for ever. `tick` raises it,
+        which ends the process."""
+        self._fault = self._fault or error
 
     def _take(self, records: Sequence[Record]) -> None:
         self._taken += len(records)
@@ -231,20 +244,20 @@ class Deliverer(Handler):
         webhook, delivery = passage.turn.webhook, passage.delivery
         try:
             answer, used = await self._answer(passage, webhook, delivery)
+            now_ms = self._clock_ms()
+            passage.end_request(answer.status, answer.error)
+            passage.task = None
+            self._follow_all(self._lanes.finished(passage.turn, answer, now_ms))
+            verdict = judge(webhook.policy, delivery, answer, now_ms, used)
+            points = timing(delivery, passage.record.timestamp_ms, passage.taken_at_ms, answer)
+            self._end(passage, after_answer(webhook, answer, verdict, points))
         except Withheld:  # stopped between `_go` and the first byte
             passage.task = passage.started_at_ms = None
             self._go(passage)
-            return
         except Unsendable as error:
             self._unsendable(passage, str(error))
-            return
-        now_ms = self._clock_ms()
-        passage.end_request(answer.status, answer.error)
-        passage.task = None
-        self._follow_all(self._lanes.finished(passage.turn, answer, now_ms))
-        verdict = judge(webhook.policy, delivery, answer, now_ms, used)
-        points = timing(delivery, passage.record.timestamp_ms, passage.taken_at_ms, answer)
-        self._end(passage, after_answer(webhook, answer, verdict, points))
+        except Exception as error:
+            self._failed(error)
 
     def _unsendable(self, passage: Passage, why: str) -> None:
         """The delivery has failed alone. It counts as an attempt, so that the log tells why."""
@@ -340,13 +353,14 @@ class Deliverer(Handler):
             self._settler.settle(passage, ending, self._settled)
 
     async def tick(self) -> None:
-        """What time alone decides, for as long as the deliverer runs."""
-        while True:
+        """What time alone decides, for as long as the deliverer runs. Raises a fault of ours."""
+        while self._fault is None:
             now_ms = self._clock_ms()
             self._follow_all(self._lanes.tick(now_ms))
             wake = self._lanes.next_wake_ms
             pause = _TICK_S if wake is None else (wake - now_ms) / 1000
             await asyncio.sleep(min(max(pause, 0.001), _TICK_S))
+        raise self._fault
 
 
 def _learn(assignment: Assignment, entry: TailEntry) -> None:

@@ -16,6 +16,8 @@ class Webhooks:
         self._table = table
         self._waiting: list[Callable[[], None]] = []
         self._reading: asyncio.Task[None] | None = None
+        self.failed: Callable[[Exception], None] = lambda _: None
+        """Told of a fault of ours: nobody who waits for config would be called any more."""
 
     def get(self, webhook: str) -> Webhook | None:
         return self._table.config.webhooks.get(webhook)
@@ -37,13 +39,16 @@ class Webhooks:
             self._reading = asyncio.get_running_loop().create_task(self._read())
 
     async def _read(self) -> None:
-        while self._waiting:
-            waiting, self._waiting = self._waiting, []
-            while not await asyncio.to_thread(self._caught_up):
-                await asyncio.sleep(1)
-            for then in waiting:
-                then()
-            await asyncio.sleep(_AT_MOST_EVERY_S)
+        try:
+            while self._waiting:
+                waiting, self._waiting = self._waiting, []
+                while not await asyncio.to_thread(self._caught_up):
+                    await asyncio.sleep(1)
+                for then in waiting:
+                    then()
+                await asyncio.sleep(_AT_MOST_EVERY_S)
+        except Exception as error:
+            self.failed(error)
         self._reading = None
 
     def _caught_up(self) -> bool:

@@ -10,6 +10,8 @@ EARLY_MS = 1_000
 """A tier is left this much before the record is due, at least: never early, and on time."""
 UNTIL = "until"
 """Header of a record in a tier: when it has waited there, milliseconds since the epoch."""
+_MOST_MS = 1 << 53
+"""Further from 1970 than this is no moment: nobody can reckon with it."""
 _LONGEST_FIRST = sorted(TIERS.items(), key=lambda tier: -tier[1])
 
 
@@ -32,16 +34,20 @@ def end_of_wait(headers: Mapping[str, bytes], appended_ms: int, wait_ms: int, no
     put before it was read: whatever clock that was by, it need not wait longer than the tier's time
     from now. Without the header (put by an older version) it counts from the broker's time.
     """
-    try:
-        until_ms = int(headers[UNTIL])
-    except (KeyError, TypeError, ValueError):
+    until_ms = _moment(headers.get(UNTIL))
+    if until_ms is None:
         until_ms = appended_ms + wait_ms
     return min(until_ms, now_ms + wait_ms)
 
 
 def due_of(headers: Mapping[str, bytes]) -> int | None:
     """When a record is due, by its headers; None where it is no delivery: it has no lane or due."""
+    return _moment(headers.get("due")) if headers.get("lane") else None
+
+
+def _moment(header: bytes | None) -> int | None:
     try:
-        return int(headers["due"]) if headers["lane"] else None
-    except (KeyError, TypeError, ValueError):
+        at_ms = int(header or b"")
+    except ValueError:
         return None
+    return at_ms if -_MOST_MS < at_ms < _MOST_MS else None

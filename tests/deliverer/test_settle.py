@@ -1,10 +1,15 @@
 """What a turn may still write when its partition has gone to another process (once.md 4)."""
 
+import os
 from collections import deque
 
+import msgspec
 import pytest
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 
 from hookstream.model.records import Dead, Outcome
+from hookstream.stream.admin import admin_client
 from hookstream.stream.codec import Codec
 from hookstream.stream.dead import DeadLetters
 from hookstream.stream.partitioning import Partitioning
@@ -65,3 +70,25 @@ def test_a_dead_letter_has_what_was_decoded_where_its_bytes_were_let_go(
     assert dead.raw is not None
     assert codec.decode(dead.raw) == a_delivery()
     assert [(offset, log) for _, offset, log in assignment.events] == [(7, None)]
+
+
+def test_a_dead_letter_fits_on_its_topic_whatever_the_record_was(kafka: KafkaSettings) -> None:
+    """A batch that was packed may bring a key and an id of megabytes; and the topic of somebody may
+    take less than ours: then what could be read of the record is all that is told."""
+    big = a_delivery().event
+    big = msgspec.structs.replace(big, id="i" * 4_000_000, type="t" * 4_000_000)
+    topic = ConfigResource(ResourceType.TOPIC, kafka.topic(DEAD))
+    less = ConfigEntry("max.message.bytes", "65536", incremental_operation=AlterConfigOpType.SET)
+    topic.add_incremental_config(less)
+    (altered,) = admin_client(kafka).incremental_alter_configs([topic]).values()
+    altered.result(WITHIN_S)
+    assignment = Assignment(DELIVERIES, 0, Committed(offset=0), deque())
+    writer, codec = Writer(kafka, "tests", on_fatal=print), Codec()
+    record = Record(assignment, 7, 1, b"k" * 4_000_000, {}, os.urandom(4_000_000))
+    DeadLetters(writer, codec, print).put(record, "invalid_id", "d" * 4_000_000, big)
+    wait_until(lambda: bool(assignment.events), WITHIN_S)
+    assert writer.close(WITHIN_S)
+    [dead] = [seen.value for seen in read_all(kafka, DEAD)]
+    assert isinstance(dead, Dead)
+    assert (dead.raw, dead.truncated, dead.event) == (b"", True, "i" * 512)
+    assert dead.key == b"k" * 1024

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookstream.stream.topics import TIERS
-from services.retry.tiers import EARLY_MS, HOLD_MS, due_of, next_hop
+from services.retry.tiers import EARLY_MS, HOLD_MS, UNTIL, due_of, end_of_wait, next_hop
 
 _YEAR_MS = 366 * 86_400_000
 
@@ -84,9 +84,16 @@ def test_the_longest_delays_in_use_take_at_most_fourteen_hops(delays_s: list[int
         ({"lane": b"l"}, None),
         ({"due": b"soon", "lane": b"l"}, None),
         ({"due": b"1" * 5000, "lane": b"l"}, None),
+        ({"due": b"1" * 400, "lane": b"l"}, None),
+        ({"due": b"-" + b"1" * 400, "lane": b"l"}, None),
     ],
 )
 def test_a_record_without_lane_or_due_time_is_no_delivery(
     headers: dict[str, bytes], due: int | None
 ) -> None:
     assert due_of(headers) == due
+
+
+def test_what_is_no_moment_waits_as_long_as_its_tier() -> None:
+    for until in (b"-" + b"1" * 400, b"1" * 400, b"soon"):
+        assert end_of_wait({UNTIL: until}, 1_000, 2_000, 1_500) == 3_000

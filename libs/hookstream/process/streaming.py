@@ -75,6 +75,7 @@ class Streaming:
         """
         client = f"hookstream-{self._service}"
         self.table = Table(self.kafka, f"{client}-config")
+        self.table.on_fault = self._fail
         self.writer = Writer(
             self.kafka,
             client,
@@ -198,7 +199,15 @@ class Streaming:
         return handler
 
     def _hand_over(self, answers: Sequence[Answer]) -> None:
-        self._aio.call_soon_threadsafe(_call_each, answers)
+        self._aio.call_soon_threadsafe(self._call_each, answers)
+
+    def _call_each(self, answers: Sequence[Answer]) -> None:
+        for on_ack, ack in answers:
+            try:
+                on_ack(ack)
+            except Exception as error:  # a fault of ours: what it was for would wait for ever
+                logger.exception("an answer of the broker was not handled")
+                self._fail(f"an answer of the broker was not handled: {error!r}")
 
     def _fail(self, reason: str) -> None:
         self._reasons.append(reason)
@@ -212,8 +221,3 @@ class Streaming:
 
 def _registry(settings: RegistrySettings, kafka: KafkaSettings) -> SchemaRegistry | None:
     return SchemaRegistry(settings, kafka.topic_prefix) if settings.url else None
-
-
-def _call_each(answers: Sequence[Answer]) -> None:
-    for on_ack, ack in answers:
-        on_ack(ack)

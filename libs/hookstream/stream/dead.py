@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hookstream.model.records import Dead, Event
 from hookstream.stream.codec import Codec, RegistryUnavailable, Undecodable, UnknownSchema
@@ -12,9 +13,11 @@ from hookstream.stream.gap import Gap
 from hookstream.stream.record import Record
 from hookstream.stream.table import ConfigUnreachable
 from hookstream.stream.topics import DEAD
-from hookstream.stream.writer import Ack, Full, Writer
+from hookstream.stream.writer import Ack, Full, Refused, Writer
 
 RAW_BYTES = 1024 * 1024
+KEY_BYTES = 1024
+_TEXT = 512
 UNKNOWN_SCHEMA_WAIT_S = 30.0
 _ASK_EVERY_S = 0.25
 
@@ -28,7 +31,10 @@ class DeadLetters:
         self._on_dead = on_dead
 
     def put(self, record: Record, reason: str, detail: str, event: Event | None = None) -> None:
-        """Refuse `record` for good: `reason` is for machines, `detail` for people."""
+        """Refuse `record` for good: `reason` is for machines, `detail` for people.
+
+        What is kept of it is cut: a record may be many times as large as a batch that was packed.
+        """
         raw = record.raw or (self._codec.encode(record.value) if record.value else b"")
         dead = Dead(
             topic=record.assignment.topic,
@@ -37,10 +43,10 @@ class DeadLetters:
             reason=reason,
             detail=detail[:2000],
             at_ms=time.time_ns() // 1_000_000,
-            workspace=event.workspace if event else None,
-            event=event.id if event else None,
-            event_type=event.type if event else None,
-            key=record.key,
+            workspace=event.workspace[:_TEXT] if event else None,
+            event=event.id[:_TEXT] if event else None,
+            event_type=event.type[:_TEXT] if event else None,
+            key=record.key[:KEY_BYTES] if record.key else record.key,
             raw=raw[:RAW_BYTES],
             truncated=len(raw) > RAW_BYTES,
         )
@@ -64,6 +70,8 @@ class DeadLetters:
         def acked(ack: Ack) -> None:
             if ack.refused is None:
                 done()
+            elif ack.refused is Refused.TOO_LARGE and dead.raw:
+                self._produce(replace(dead, raw=b"", truncated=True), done)
             else:
                 self._produce(dead, done)
 

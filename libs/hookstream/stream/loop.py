@@ -213,10 +213,7 @@ class Loop:
             or sum(map(len, windows)) >= self._max_records
             or sum(w.open_bytes for w in windows) >= self._max_bytes
         )
-        if not full:
-            self._full_since = math.inf
-        elif self._full_since == math.inf:
-            self._full_since = time.monotonic()
+        self._full_since = min(self._full_since, time.monotonic()) if full else math.inf
         return full
 
     def _pause_all(self, full: bool) -> None:
@@ -279,13 +276,14 @@ class Loop:
     def _missed(self, message: Any) -> None:
         """What was to be read next is not there any more: tell, and go on with what is."""
         assignment = self.assignments.get((message.topic(), message.partition()))
-        if assignment is None or message.error().code() != KafkaError._AUTO_OFFSET_RESET:
-            return
-        paused = assignment.paused or self._all_paused
-        gap = step_over(self._consumer, message.topic(), assignment, paused=paused)
-        if gap is not None:
-            self.counts.lost[gap.topic] += gap.records
-            self.on_gap(gap)
+        if message.error().code() != KafkaError._AUTO_OFFSET_RESET:
+            logger.warning("%s cannot read for now: %s", self.group, message.error())
+        elif assignment is not None:
+            paused = assignment.paused or self._all_paused
+            gap = step_over(self._consumer, message.topic(), assignment, paused=paused)
+            if gap is not None:
+                self.counts.lost[gap.topic] += gap.records
+                self.on_gap(gap)
 
     # -- commits --------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Table: the config topic in memory. What the services need to know, never asked of a database."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from hookstream.stream.topics import CONFIG
 _BATCH = 500
 _FOLLOW_S = 0.05
 _AGAIN_S = 0.05
+logger = logging.getLogger(__name__)
 _ASK_S = 1.0
 """A broker that says nothing for so long is left: another leads config by then, or soon will."""
 
@@ -37,6 +39,8 @@ class Table:
         self.codec = Codec(self._announced, self._numbered)
         self.look_up: Callable[[int], WriterSchema | None] = lambda _: None
         """Asks the schema registry, where there is one, for an id that config does not know."""
+        self.on_fault: Callable[[str], None] = lambda _: None
+        """Told why `follow` has ended by itself: from then on what is known here grows old."""
         self._at = TopicPartition(kafka.topic(CONFIG), 0, 0)
         self._position = 0
         self._lock = threading.Lock()
@@ -91,9 +95,13 @@ class Table:
             self._asker.close()
 
     def _follow(self) -> None:
-        while not self._closed.wait(_FOLLOW_S):
-            with self._lock:
-                self._take(0)
+        try:
+            while not self._closed.wait(_FOLLOW_S):
+                with self._lock:
+                    self._take(0)
+        except Exception as error:
+            logger.exception("config is not followed any more")
+            self.on_fault(f"config is not followed any more: {error!r}")
 
     def _end(self, deadline: float) -> int:
         """Asked again until the deadline, which is kept: a loop that waits here must turn."""

@@ -5,6 +5,7 @@ as long as it takes, nothing is settled without an acknowledgement. One thread p
 hands the answers of one poll over at once.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ BATCH_BYTES = 256 * 1024
 """A batch is refused as a whole above a topic's `max.message.bytes`: well below the smallest."""
 QUEUE_MESSAGES = 500_000
 QUEUE_KBYTES = 512 * 1024
+logger = logging.getLogger(__name__)
 
 
 class Refused(Enum):
@@ -52,7 +54,7 @@ class Writer:
 
     `linger_ms`: how long a record may wait for others to go with, where nobody waits for it.
     `dispatch` receives the acknowledged answers of one poll and must call each (default: at once,
-    on the polling thread). `on_fatal` is told, once, of an error that only a new process can mend.
+    on the polling thread). `on_fatal` is told of each error that only a new process can mend.
     """
 
     def __init__(
@@ -165,7 +167,11 @@ class Writer:
     def _poll(self) -> None:
         while not self._closing.is_set():
             self._producer.poll(0.1)
-            self._hand_over()
+            try:
+                self._hand_over()
+            except Exception as error:  # a fault of ours: what it was for would wait for ever
+                logger.exception("an answer of the broker was not handled")
+                self._on_fatal(f"an answer of the broker was not handled: {error!r}")
 
     def _hand_over(self) -> None:
         if self._answers:
