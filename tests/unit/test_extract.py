@@ -1,7 +1,7 @@
 """What an answer says: its reason for people, and values by JMESPath, however evil both are."""
 
 import json
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -168,9 +168,9 @@ DEEP = b'{"a":' * 300 + b"1" + b"}" * 300
 def test_no_answer_and_no_expression_takes_long(expression: str, body: bytes) -> None:
     """Twenty of the worst on 64 KiB: a fraction of a second, whatever comes of it."""
     extract = {f"v{number}": expression for number in range(20)}
-    began = perf_counter()
+    began = process_time()
     found = said(body, False, extract, "crm")
-    assert perf_counter() - began < 5
+    assert process_time() - began < 5
     assert found.values is not None
     assert len(found.values) < MAX_VALUES + 1_000
     assert json.loads(found.values)["crm"].keys() == extract.keys()
