@@ -39,6 +39,7 @@ class EmbeddedKafka:
     node_id, voters: for a cluster, this node and every node's controller port by node id; then
     cluster_id is the same for all.
     port_setting: what a person changes when the port is taken; it is named in the error.
+    within_s: how long a start may take.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class EmbeddedKafka:
         cluster_id: str | None = None,
         jar_cache: Path | None = None,
         port_setting: str = "port",
+        within_s: float = START_S,
     ) -> None:
         self.data_dir = data_dir.resolve()
         self._port = port
@@ -64,6 +66,7 @@ class EmbeddedKafka:
         self._cluster_id = cluster_id
         self._jar_cache = jar_cache
         self._port_setting = port_setting
+        self._within_s = within_s
         self._properties = self.data_dir / "server.properties"
         self._log = self.data_dir / "kafka.log"
         self._child = Child(self.data_dir, self._is_ours, self.data_dir / "kafka.out")
@@ -92,8 +95,8 @@ class EmbeddedKafka:
         self.stop()
 
     def start(self) -> None:
-        """Return when clients can use it. EmbeddedError, with the log's end, after 60 s."""
-        deadline = monotonic() + START_S
+        """Return when clients can use it. EmbeddedError, with the log's end, if that is late."""
+        deadline = monotonic() + self._within_s
         class_path = os.pathsep.join(str(path) for path in jars(self._jar_cache))
         (self.data_dir / "tmp").mkdir(parents=True, exist_ok=True)
         self._child.claim()
@@ -170,7 +173,7 @@ class EmbeddedKafka:
             if _accepts(self._port or 0) and _lists_brokers(self.bootstrap_servers):
                 return
             sleep(POLL_S)
-        raise EmbeddedError(f"Kafka was not ready within {START_S:.0f} s:\n{self._tail()}")
+        raise EmbeddedError(f"Kafka was not ready within {self._within_s:.0f} s:\n{self._tail()}")
 
     def _require_alive(self) -> None:
         if not self._child.is_running:

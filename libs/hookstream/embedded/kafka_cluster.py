@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from hookstream.embedded.child import EmbeddedError
-from hookstream.embedded.kafka import EmbeddedKafka, new_cluster_id
+from hookstream.embedded.kafka import START_S, EmbeddedKafka, new_cluster_id
 from hookstream.embedded.ports import free_run
 
 BROKERS = 3
@@ -26,7 +26,8 @@ SETTINGS = {
 class EmbeddedCluster:
     """Brokers 1 to `brokers` on 127.0.0.1. As a context manager all are started, and stopped.
 
-    heap_mb: of each JVM. settings: more broker settings, which win over ours.
+    heap_mb: of each JVM. settings: more broker settings, which win over ours. within_s: how long
+    a start may take.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class EmbeddedCluster:
         brokers: int = BROKERS,
         heap_mb: int = 256,
         settings: Mapping[str, str] | None = None,
+        within_s: float = START_S,
     ) -> None:
         ports = free_run(2 * brokers)
         voters = {number: ports[brokers + number - 1] for number in range(1, brokers + 1)}
@@ -49,6 +51,7 @@ class EmbeddedCluster:
                 node_id=number,
                 voters=voters,
                 cluster_id=cluster_id,
+                within_s=within_s,
             )
             for number in voters
         }
