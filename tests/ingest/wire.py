@@ -4,7 +4,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from tests.ingest.started import Started
 from tests.system.bad_events import secret_of
@@ -24,9 +24,9 @@ class Answer(NamedTuple):
 class Wire:
     """One connection. `read` and `closed` wait half a minute at most."""
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, reader: BinaryIO) -> None:
         self.socket = connected
-        self._reader = connected.makefile("rb")
+        self._reader = reader
 
     def send(self, *pieces: bytes) -> None:
         """Each piece by itself."""
@@ -57,7 +57,8 @@ def wire(ingest: Started) -> Iterator[Wire]:
     address = ("127.0.0.1", int(ingest.url.rpartition(":")[2]))
     with socket.create_connection(address, timeout=WITHIN_S) as connected:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        yield Wire(connected)
+        with connected.makefile("rb") as reader:  # open, it would keep the connection
+            yield Wire(connected, reader)
 
 
 def head(*lines: str, path: str = "/v1/events", version: str = "1.1") -> bytes:

@@ -29,15 +29,12 @@ def is_id(text: str) -> bool:
 
 def uuid7(now_ms: int, randomness: bytes) -> str:
     """UUIDv7 (RFC 9562) of a time and 10 random bytes: sorts by time, unguessable."""
-    if len(randomness) != 10:
-        raise ValueError("uuid7 needs exactly 10 random bytes")
-    value = (now_ms & (1 << 48) - 1) << 80 | int.from_bytes(randomness)
-    return _dashed(f"{value & _PLAIN | _V7:032x}")
+    return _dashed(f"{_uuid7(now_ms, randomness):032x}")
 
 
 def event_id(now_ms: int, randomness: bytes) -> str:
     """A new event's id: `evt_` and a UUIDv7 without dashes. `randomness`: 10 bytes."""
-    return "evt_" + uuid7(now_ms, randomness).replace("-", "")
+    return f"evt_{_uuid7(now_ms, randomness):032x}"
 
 
 def event_key(event: Event) -> str | None:
@@ -76,6 +73,13 @@ def payload_hash(event: Event) -> str:
     digest.update(b"\0")
     digest.update(event.data)
     return digest.hexdigest()
+
+
+def _uuid7(now_ms: int, randomness: bytes) -> int:
+    if len(randomness) != 10:
+        raise ValueError("uuid7 needs exactly 10 random bytes")
+    value = (now_ms & (1 << 48) - 1) << 80 | int.from_bytes(randomness)
+    return value & _PLAIN | _V7
 
 
 def _uuid5(name: str) -> str:
