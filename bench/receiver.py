@@ -1,23 +1,19 @@
 """The receiver as a process of its own, and what it has recorded."""
 
-import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Self
 
 import msgspec
 
 from bench.certificate import Certificate
 from bench.sink import Record
-from hookstream.embedded.child import EmbeddedError
-from hookstream.embedded.ports import HOST, free_run
+from hookstream.embedded.ports import HOST, free_run, until_listening
 
 _ROOT = Path(__file__).parents[1]
 _START_S = 30.0
-_POLL_S = 0.05
 _TIMEOUT_S = 60
 
 
@@ -38,7 +34,7 @@ class Receiver:
             self._command, stdin=subprocess.DEVNULL, start_new_session=True, cwd=_ROOT
         )
         try:
-            self._wait_until_it_listens()
+            until_listening(self._port, "the receiver of the bench", _START_S)
         except BaseException:
             self.__exit__()
             raise
@@ -79,12 +75,3 @@ class Receiver:
         with urllib.request.urlopen(self.url + path, timeout=_TIMEOUT_S) as answer:
             found: bytes = answer.read()
             return found
-
-    def _wait_until_it_listens(self) -> None:
-        deadline = monotonic() + _START_S
-        while monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex((HOST, self._port)) == 0:
-                    return
-            sleep(_POLL_S)
-        raise EmbeddedError(f"the receiver of the bench did not start on port {self._port}")

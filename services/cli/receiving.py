@@ -1,21 +1,17 @@
 """The demo receiver as a process of its own, and what it has recorded."""
 
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
-from time import monotonic, sleep
 from typing import Self
 
 import msgspec
 
-from hookstream.embedded.child import EmbeddedError
-from hookstream.embedded.ports import HOST, free_port, require_free
+from hookstream.embedded.ports import HOST, free_port, require_free, until_listening
 from services.cli.receiver import Record
 
 _START_S = 15.0
-_POLL_S = 0.05
 
 
 class Receiving:
@@ -37,7 +33,7 @@ class Receiving:
             command, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/"
         )
         try:
-            self._wait_until_it_listens()
+            until_listening(self.port, "the demo receiver", _START_S)
         except BaseException:
             self.__exit__()
             raise
@@ -65,12 +61,3 @@ class Receiving:
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:
             found: bytes = answer.read()
             return found
-
-    def _wait_until_it_listens(self) -> None:
-        deadline = monotonic() + _START_S
-        while monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex((HOST, self.port)) == 0:
-                    return
-            sleep(_POLL_S)
-        raise EmbeddedError(f"the demo receiver did not start on port {self.port}")

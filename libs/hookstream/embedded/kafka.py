@@ -6,7 +6,6 @@ in one; `node_id` and `voters` make it one of several. A second start on a folde
 
 import base64
 import os
-import socket
 import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 from hookstream.embedded.child import Child, EmbeddedError, tail
 from hookstream.embedded.jars import jars
 from hookstream.embedded.kafka_config import as_properties, broker_properties, quiet_logging
-from hookstream.embedded.ports import HOST, free_port, require_free
+from hookstream.embedded.ports import HOST, free_port, listens, require_free
 
 START_S = 60.0
 POLL_S = 0.05
@@ -170,7 +169,7 @@ class EmbeddedKafka:
     def _wait_until_ready(self, deadline: float) -> None:
         while monotonic() < deadline:
             self._require_alive()
-            if _accepts(self._port or 0) and _lists_brokers(self.bootstrap_servers):
+            if listens(self._port or 0) and _lists_brokers(self.bootstrap_servers):
                 return
             sleep(POLL_S)
         raise EmbeddedError(f"Kafka was not ready within {self._within_s:.0f} s:\n{self._tail()}")
@@ -197,12 +196,6 @@ def new_cluster_id() -> str:
 def _clean_env() -> dict[str, str]:
     """Our environment without what would steer the JVM behind our back."""
     return {name: value for name, value in os.environ.items() if name not in FOREIGN_SETTINGS}
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((HOST, port)) == 0
 
 
 def _lists_brokers(servers: str) -> bool:

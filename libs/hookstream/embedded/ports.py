@@ -8,6 +8,7 @@ import tempfile
 import threading
 from functools import cache
 from pathlib import Path
+from time import monotonic, sleep
 from typing import IO
 
 from hookstream.embedded.child import EmbeddedError
@@ -16,6 +17,7 @@ HOST = "127.0.0.1"
 FIRST, LAST = 20_000, 32_000
 """Below where systems take the ports of outgoing connections, which could take ours first."""
 _TRIES = 1_000
+_POLL_S = 0.05
 _choosing = threading.Lock()
 _given: set[int] = set()
 """Ports that this process was given: the locks do not tell it from itself."""
@@ -73,3 +75,19 @@ def require_free(port: int, setting: str) -> int:
                 f"choose another with {setting}, or end what listens there"
             ) from error
     return port
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections on this port now."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def until_listening(port: int, who: str, within_s: float) -> None:
+    """Return once somebody does. EmbeddedError, which names `who`, after `within_s`."""
+    deadline = monotonic() + within_s
+    while not listens(port):
+        if monotonic() > deadline:
+            raise EmbeddedError(f"{who} did not start on port {port}")
+        sleep(_POLL_S)
