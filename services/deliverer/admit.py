@@ -5,13 +5,15 @@ if its webhook has a request free (by its limit, its lane's rate, a slot of its 
 that is likely within a second and there is room in memory, else Defer. Whatever happens:
 
 - A deferral with an estimate books its time, so that each comes back to a slot of its own. One
-  without takes as long again as the delivery was put off already, beyond 15 s a quarter of that; so
-  does, by a quarter, one for a delivery that came back to its time in vain. What is put off for `t`
-  seconds in all is put off some log t times, never t times.
+  without takes as long again as the delivery was put off already or its webhook has been out,
+  beyond 15 s a quarter of that; so does, by a quarter, one for a delivery that came back to its
+  time in vain. What is put off for `t` seconds in all is put off some log t times, never t times;
+  and all that come while a webhook is out are put off a few times each, however long that takes.
 - Nothing is put off beyond the moment at which it has failed (`give_up_at`, a schedule's window).
 """
 
 import hashlib
+import zlib
 from typing import Literal
 
 from msgspec import Struct
@@ -19,7 +21,7 @@ from msgspec import Struct
 from hookstream.model.records import TRIALS, Delivery, Webhook
 from hookstream.model.schedule import last_moment_ms
 from hookstream.model.shards import ceiling_of, lane_of
-from services.deliverer.health import COOL_DOWN_MS, START, Health
+from services.deliverer.health import COOL_DOWN_MAX_MS, COOL_DOWN_MS, START, Health
 
 WAIT_MS = 1_000
 """The longest that a delivery waits in memory for its lane."""
@@ -29,6 +31,10 @@ UNKNOWN_MS = 250
 """How long a webhook's first burst is put off while its first answers are out."""
 AS_LONG_AGAIN_MS = 15_000
 """Up to here, to look again sooner would cost more than it is likely to gain."""
+TOGETHER_MS = 100
+"""So far apart a webhook's deliveries come back that have no time of their own: ten at once cost
+Kafka and the loops little more than one. Those of all webhooks at once would be a jolt for all."""
+_APART_MS = 10
 BOOKED = frozenset({"rate", "busy"})
 """Reasons of a deferral whose time was booked: back at that time, it need not book again."""
 
@@ -80,6 +86,8 @@ class View(Struct, frozen=True, gc=False):
     """Requests of its webhook."""
     silent: int = 0
     """Those of them open for so long that it is a suspect."""
+    out_ms: int = 0
+    """For how long it has been a suspect without a sign of life."""
     waiting: int = 0
     """Deliveries of its webhook ahead of it in memory."""
     kept: bool = False
@@ -92,6 +100,8 @@ class View(Struct, frozen=True, gc=False):
     """Up to when the lane's time is booked."""
     pace_ms: float | None = None
     """How long the lane takes a request, on average; None: no estimate."""
+    patience_ms: int = WAIT_MS
+    """How long it may wait in memory: longer while the process itself is behind its clock."""
     process_full: bool = False
     has_slot: bool = True
     """Whether the process has a slot left for a webhook of its rank."""
@@ -124,7 +134,7 @@ def admit(webhook: Webhook, delivery: Delivery, health: Health, view: View, now_
     if at_once and may_open(webhook, delivery, health, view.in_flight, now_ms):
         return Go()
     if health.not_before_ms > now_ms and not _is_exact(webhook, delivery):
-        return _unbooked(webhook, delivery, health.not_before_ms, "cooling_down", now_ms)
+        return _unbooked(webhook, delivery, view, health.not_before_ms, "cooling_down", now_ms)
     if view.process_full or _may_wait(webhook, delivery, health, view, now_ms):
         return Wait()
     return put_off(webhook, delivery, health, view, now_ms)
@@ -134,9 +144,9 @@ def put_off(webhook: Webhook, delivery: Delivery, health: Health, view: View, no
     """Till when a delivery goes back to Kafka that its lane cannot take within a second."""
     if health.suspect or view.silent:
         until_ms = now_ms + max(COOL_DOWN_MS, health.cool_down_ms)
-        return _unbooked(webhook, delivery, until_ms, "not_answering", now_ms)
+        return _unbooked(webhook, delivery, view, until_ms, "not_answering", now_ms)
     if view.pace_ms is None:
-        return _unbooked(webhook, delivery, now_ms + UNKNOWN_MS, "busy", now_ms)
+        return _unbooked(webhook, delivery, view, now_ms + UNKNOWN_MS, "busy", now_ms)
     start = max(view.horizon_ms, view.next_free_ms, now_ms + view.waiting * view.pace_ms)
     booked_ms = start + view.pace_ms
     if _is_due_back(delivery):
@@ -168,11 +178,21 @@ def _may_wait(
         return False
     if view.kept or delivery.kind in TRIALS:  # a trial does not queue behind a backlog
         return True
-    # A limit that was never cut is still growing: its wait list is as long as it may become, so
-    # that the first burst for a webhook goes out at once, answer by answer.
-    room = 4 * (most if health.is_cut else max(most, ceiling_of(webhook)))
-    early = _is_due_back(delivery) or view.horizon_ms <= now_ms + WAIT_MS
-    return early and view.has_room and view.waiting < room
+    early = _is_due_back(delivery) or view.horizon_ms <= now_ms + view.patience_ms
+    return early and view.has_room and view.waiting < _room(webhook, health, view, most)
+
+
+def _room(webhook: Webhook, health: Health, view: View, most: int) -> float:
+    """How many may wait for a webhook of which `most` may be open.
+
+    A limit that was never cut is still growing: its wait list is as long as it may become, so that
+    the first burst for a webhook goes out at once, answer by answer; and as long as goes out within
+    a second, since to put that off would cost more than to send it.
+    """
+    if health.is_cut:
+        return 4 * most
+    room = 4 * max(most, ceiling_of(webhook))
+    return max(room, view.patience_ms / view.pace_ms) if view.pace_ms else room
 
 
 def _is_due_back(delivery: Delivery) -> bool:
@@ -187,12 +207,26 @@ def _put_off_ms(delivery: Delivery, now_ms: int) -> int:
     return min(now_ms - delivery.deferred_since_ms, COOL_DOWN_MS << min(delivery.turn, 20))
 
 
-def _unbooked(webhook: Webhook, delivery: Delivery, until_ms: int, why: Why, now_ms: int) -> Defer:
-    """`until`, or as long again as it was put off already, beyond 15 s a quarter of that; and a
-    little later for each by its hash, so that those who wait for one moment come back apart."""
-    already = _put_off_ms(delivery, now_ms)
+def _unbooked(
+    webhook: Webhook, delivery: Delivery, view: View, until_ms: int, why: Why, now_ms: int
+) -> Defer:
+    """`until`, or as long again as it was put off already or its webhook has been out (of that no
+    more than the longest cool-down), beyond 15 s a quarter of that; and a little later for each by
+    its hash, so that those who wait for one moment come back apart, a few at a time."""
+    already = max(_put_off_ms(delivery, now_ms), min(view.out_ms, 4 * COOL_DOWN_MAX_MS))
     wait = max(until_ms - now_ms, min(already, AS_LONG_AGAIN_MS), already // 4)
     seed = f"{delivery.id} {delivery.turn}".encode()
     share = int.from_bytes(hashlib.blake2b(seed, digest_size=2).digest()) / 65_536
+    at_ms = now_ms + wait + int(wait * share / 4)
+    if wait >= 4 * TOGETHER_MS:
+        at_ms = _together(webhook.id, at_ms, now_ms + wait)
     last_ms = max(last_moment_ms(webhook.policy.schedule, delivery), now_ms)
-    return Defer(min(now_ms + wait + int(wait * share / 4), last_ms + 1), why)
+    return Defer(min(at_ms, last_ms + 1), why)
+
+
+def _together(webhook: str, at_ms: int, least_ms: int) -> int:
+    """The webhook's own moment of a tenth of a second that comes before `at`; where that is too
+    soon, the one after."""
+    own_ms = zlib.crc32(webhook.encode()) % (TOGETHER_MS // _APART_MS) * _APART_MS
+    at_ms -= (at_ms - own_ms) % TOGETHER_MS
+    return at_ms if at_ms >= least_ms else at_ms + TOGETHER_MS

@@ -1,6 +1,7 @@
 """What `Lanes` keeps of a turn, of a webhook and of a lane. Plain memory, changed only there."""
 
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 
 from hookstream.model.records import Delivery, Webhook
 from services.deliverer.answer import Answer
@@ -146,6 +147,7 @@ class Endpoint:
         "late",
         "mean_ms",
         "needed_ms",
+        "out_since_ms",
         "rank",
         "ring",
         "silent",
@@ -159,6 +161,9 @@ class Endpoint:
         self.lane = lane
         self.health = Health()
         self.rank = UNPROVEN
+        self.out_since_ms = 0
+        """Of a suspect: when it last showed a sign of life, or was first suspected, by a clock that
+        stands still when this process does."""
         self.in_flight = 0
         self.late = 0
         self.silent = 0
@@ -226,3 +231,11 @@ class Endpoint:
         if self.lane.interval_ms:
             return max(self.lane.interval_ms, own or 0.0)
         return own
+
+
+def open_since(turns: deque[Turn], at_ms: int) -> Iterator[Turn]:
+    """Take those from the front that are over, or were opened at that time or before; the open."""
+    while turns and (not turns[0].is_open or turns[0].at_ms <= at_ms):
+        turn = turns.popleft()
+        if turn.is_open:
+            yield turn

@@ -48,7 +48,7 @@ def learn(
     """
     if answer.error in _NOT_ITS_FAULT:
         return health
-    if answer.error is None and answer.status not in _OVERLOADED:
+    if is_sign_of_life(answer):
         good = answer.status is not None and 200 <= answer.status < 300
         highest = max(START, ceiling)
         return _better(health, highest if good and is_used else START, highest)
@@ -57,6 +57,11 @@ def learn(
         return worse
     asked = min(retry_after_ms(answer.retry_after, now_ms), ASKED_MAX_MS)
     return replace(worse, not_before_ms=max(worse.not_before_ms, now_ms + asked))
+
+
+def is_sign_of_life(answer: Answer) -> bool:
+    """Whether the receiver took the request, whatever it thinks of it."""
+    return answer.error is None and answer.status not in _OVERLOADED
 
 
 def rested(health: Health) -> Health:

@@ -4,7 +4,6 @@ Driven from one thread: no clock, no I/O, no tasks. Every method takes the time 
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
 from heapq import heappop, heappush
 
 from hookstream.model.records import Delivery, Webhook
@@ -23,8 +22,8 @@ from services.deliverer.admit import (
     put_off,
 )
 from services.deliverer.answer import Answer
-from services.deliverer.endpoint import Endpoint, Lane, Turn
-from services.deliverer.health import Health
+from services.deliverer.endpoint import Endpoint, Lane, Turn, open_since
+from services.deliverer.health import Health, is_sign_of_life
 from services.deliverer.known import Known
 from services.deliverer.shares import FAST, FAST_MS, SUSPECT, Shares, rank_of
 
@@ -66,6 +65,7 @@ class Lanes:
         """Who waits for a slot, by rank."""
         self._ticked_ms = 0
         self._behind_ms = 0
+        self._awake_ms = 0  # time that passed while this process did not stand still
         self.shares = Shares(slots)
         self.waiting = 0
         self.waiting_bytes = 0
@@ -120,6 +120,8 @@ class Lanes:
         if answer is not None:
             was_open = endpoint.health.is_open
             endpoint.learn(answer, ceiling_of(turn.webhook), now_ms)
+            if is_sign_of_life(answer):
+                endpoint.out_since_ms = self._awake_ms
             self._known.learned(endpoint, was_open)
         self._end(endpoint, turn)
         self._weigh(endpoint)
@@ -185,13 +187,15 @@ class Lanes:
         return View(
             in_flight=endpoint.in_flight,
             silent=endpoint.silent,
+            out_ms=self._awake_ms - endpoint.out_since_ms if endpoint.rank == SUSPECT else 0,
             waiting=ahead,
             kept=turn.is_waiting,
             has_room=self._has_room(endpoint, turn.size),
             next_free_ms=lane.next_free_ms,
             horizon_ms=max(lane.booked_ms, endpoint.horizon_ms),
             pace_ms=endpoint.pace_ms(ceiling_of(turn.webhook), has_slot),
-            process_full=self.in_flight >= self._slots,
+            patience_ms=WAIT_MS + PATIENCE * self._behind_ms,
+            process_full=self._is_full_for(endpoint),
             has_slot=has_slot,
         )
 
@@ -209,6 +213,15 @@ class Lanes:
             and self.waiting_bytes < most_bytes
             and (endpoint.waiting_bytes + size <= WAIT_BYTES or not endpoint.waiting)
         )
+
+    def _is_full_for(self, endpoint: Endpoint) -> bool:
+        """Whether this process is the narrow place, not the webhook: it has no slot, or no time. To
+        put a fast one off would cost what is missing; reading pauses where too much is open."""
+        if self.in_flight >= self._slots:
+            return True
+        is_behind = PATIENCE * self._behind_ms >= WAIT_MS and not endpoint.lane.interval_ms
+        is_fast = endpoint.rank == FAST and not endpoint.health.is_cut
+        return is_behind and is_fast and self.waiting_bytes < self._max_waiting_bytes // 2
 
     def _start(self, endpoint: Endpoint, turn: Turn, now_ms: int) -> None:
         turn.endpoint, turn.is_open, turn.at_ms = endpoint, True, now_ms
@@ -315,15 +328,16 @@ class Lanes:
         """Learn from answers that do not come, but for what this process itself is behind."""
         passed = min(max(0, now_ms - (self._ticked_ms or now_ms)), SILENT_MS)
         self._ticked_ms = now_ms
+        self._awake_ms += passed
         self._behind_ms = max(0, passed - TICK_MS, self._behind_ms - passed // 4)
         patience_ms = PATIENCE * self._behind_ms
-        for turn in _open_since(self._young, now_ms - FAST_MS - patience_ms):
+        for turn in open_since(self._young, now_ms - FAST_MS - patience_ms):
             turn.is_late = True
             self._late.append(turn)
             if turn.endpoint is not None:
                 turn.endpoint.late += 1
                 self._weigh(turn.endpoint)
-        for turn in _open_since(self._late, now_ms - SILENT_MS - patience_ms):
+        for turn in open_since(self._late, now_ms - SILENT_MS - patience_ms):
             endpoint = turn.endpoint
             if endpoint is not None and (endpoint.mean_ms or 0) < SILENT_MS / 2:
                 turn.is_silent = True
@@ -331,10 +345,15 @@ class Lanes:
                 self._weigh(endpoint)
 
     def _weigh(self, endpoint: Endpoint) -> None:
-        rank = rank_of(endpoint.health, endpoint.mean_ms, endpoint.late, endpoint.silent)
+        mean_ms = endpoint.mean_ms
+        if mean_ms is not None:  # an answer that waited for this process was not slow
+            mean_ms -= self._behind_ms
+        rank = rank_of(endpoint.health, mean_ms, endpoint.late, endpoint.silent)
         if rank != endpoint.rank:
             self.shares.opened(endpoint.rank, -endpoint.in_flight)
             self.shares.opened(rank, endpoint.in_flight)
+            if rank == SUSPECT:
+                endpoint.out_since_ms = self._awake_ms
             endpoint.rank = rank
 
     def _give_up(self, now_ms: int) -> Decided:
@@ -352,7 +371,7 @@ class Lanes:
         return decided
 
     def _let_go(self, endpoint: Endpoint, turn: Turn, now_ms: int) -> Decided:
-        if self.in_flight >= self._slots:  # the process is full: no fault of the lane's
+        if self._is_full_for(endpoint):  # no fault of the lane's
             turn.at_ms = now_ms
             self._entered.append(turn)
             return []
@@ -371,14 +390,6 @@ class Lanes:
         if lane.count:
             lane.wakes = False
             self._wake(lane)
-
-
-def _open_since(turns: deque[Turn], at_ms: int) -> Iterator[Turn]:
-    """Take those from the front that are over, or were opened at that time or before; the open."""
-    while turns and (not turns[0].is_open or turns[0].at_ms <= at_ms):
-        turn = turns.popleft()
-        if turn.is_open:
-            yield turn
 
 
 def turn_of(

@@ -24,6 +24,10 @@ from services.deliverer.passage import Passage
 
 Then = Callable[[Passage], None]
 _FULL_WAIT_S = 0.01
+TOGETHER_S = 0.1
+FAR_MS = 1_000
+"""A next turn that is due this much later or more is written with others of a tenth of a second:
+each alone would be a request to the broker of its own."""
 _SPAN, _SEND = f"send {OUTCOMES}", tracing.messaging("send", "send", OUTCOMES)
 SUPERSEDED = Ending(result="superseded", reason="partition_moved")
 
@@ -49,6 +53,7 @@ class Settler:
         self._partitioning = partitioning
         self._log = log
         self._reached = reached
+        self._later: list[Callable[[], None]] = []
 
     def settle(self, passage: Passage, ending: Ending, then: Then) -> None:
         """Write the outcome of a turn and see it through; `then` is called when all is done."""
@@ -75,7 +80,10 @@ class Settler:
                 self._reached("successor acknowledged")
                 self._done(passage, then)
 
-        self._forward(passage, following, settled, acked)
+        if following.due_at_ms - _now_ms() < FAR_MS:
+            self._forward(passage, following, settled, acked)
+        else:
+            self._with_others(passage, following, settled, acked, then)
 
     def purge(self) -> None:
         """Give up what waits in the producer's queue; what is still ours is written again."""
@@ -83,7 +91,7 @@ class Settler:
 
     def _write(self, passage: Passage, ending: Ending, then: Then) -> None:
         delivery, record = passage.delivery, passage.record
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = _now_ms()
         version = passage.webhook.version if passage.webhook else delivery.webhook_version
         written = outcome(delivery, version, ending, now_ms, passage.trace_id)
         settled = settlement(delivery, ending, passage.hash, record.offset)
@@ -129,6 +137,29 @@ class Settler:
             passage.record.logged(ack.offset)
         self.succeed(passage, settled, then)
 
+    def _with_others(
+        self,
+        passage: Passage,
+        following: Delivery,
+        settled: Settlement,
+        acked: Callable[[Ack], None],
+        then: Then,
+    ) -> None:
+        def forward() -> None:
+            if passage.record.assignment.alive:
+                self._forward(passage, following, settled, acked)
+            else:
+                then(passage)
+
+        if not self._later:
+            asyncio.get_running_loop().call_later(TOGETHER_S, self._forward_all)
+        self._later.append(forward)
+
+    def _forward_all(self) -> None:
+        later, self._later = self._later, []
+        for forward in later:
+            forward()
+
     def _forward(
         self,
         passage: Passage,
@@ -151,3 +182,7 @@ class Settler:
     def _done(self, passage: Passage, then: Then) -> None:
         passage.record.done()
         then(passage)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

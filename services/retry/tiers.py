@@ -1,5 +1,6 @@
-"""Which delayed topic a waiting record goes to next. Pure."""
+"""Which delayed topic a waiting record goes to next, and when. Pure."""
 
+import math
 from collections.abc import Mapping
 
 from hookstream.stream.topics import TIERS
@@ -8,6 +9,9 @@ HOLD_MS = 3_000
 """What is due within this is held in memory and released on the millisecond."""
 EARLY_MS = 1_000
 """A tier is left this much before the record is due, at least: never early, and on time."""
+TOGETHER_MS = 100
+"""Records move from topic to topic at multiples of this: ten at once cost Kafka little more than
+one. Only the last step, to deliveries, is on the millisecond."""
 UNTIL = "until"
 """Header of a record in a tier: when it has waited there, milliseconds since the epoch."""
 _MOST_MS = 1 << 53
@@ -38,6 +42,12 @@ def end_of_wait(headers: Mapping[str, bytes], appended_ms: int, wait_ms: int, no
     if until_ms is None:
         until_ms = appended_ms + wait_ms
     return min(until_ms, now_ms + wait_ms)
+
+
+def together(at_ms: float, scale: float = 1.0) -> int:
+    """When a record that may move on at `at` does so, with others."""
+    step_ms = max(1, int(TOGETHER_MS * scale))
+    return math.ceil(at_ms / step_ms) * step_ms
 
 
 def due_of(headers: Mapping[str, bytes]) -> int | None:

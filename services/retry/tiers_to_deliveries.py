@@ -20,7 +20,7 @@ from hookstream.stream.writer import Ack, Full, Headers, Refused, Writer
 from services.retry.delay_line import DelayLine
 from services.retry.held import Held, Tally
 from services.retry.settings import RetrySettings
-from services.retry.tiers import UNTIL, due_of, end_of_wait, next_hop
+from services.retry.tiers import UNTIL, due_of, end_of_wait, next_hop, together
 
 FEW = 200
 """Records of a tier's partition that wait in memory before it is left alone for a while."""
@@ -107,13 +107,14 @@ class Retry(Handler):
             if due_at_ms is None:
                 self._dead.put(record, "not_a_delivery", "a record without lane or due time")
             elif (wait_ms := TIERS.get(record.assignment.topic)) is not None:
-                at_ms = self._end_of_wait(record, wait_ms)
+                at_ms = together(self._end_of_wait(record, wait_ms), self._scale)
                 self._far.add(record)
                 record.assignment.state.add(record, at_ms)
                 waiting.append((at_ms, Held(record, due_at_ms, in_tier=True)))
             else:
                 self._soon.add(record)
-                self._move(Held(record, due_at_ms, in_tier=False), waiting)
+                at_ms = self._moves_on_at(due_at_ms)
+                waiting.append((at_ms, Held(record, due_at_ms, in_tier=False)))
         self.line.put(waiting)
 
     def _release(self, held: Held) -> None:
@@ -139,6 +140,12 @@ class Retry(Handler):
         else:
             until_ms = math.ceil(now_ms + TIERS[tier] * self._scale)
             self._produce(held.record, tier, held.record.key, -1, ((UNTIL, b"%d" % until_ms),))
+
+    def _moves_on_at(self, due_at_ms: int) -> int:
+        """Of a record on `retry`: when it goes to a tier, with others, or else is due."""
+        now_ms = self._clock_ms()
+        is_soon = next_hop(due_at_ms, int(now_ms), self._scale) is None
+        return due_at_ms if is_soon else together(now_ms, self._scale)
 
     def _end_of_wait(self, record: Record, wait_ms: int) -> int:
         scaled_ms, now_ms = math.ceil(wait_ms * self._scale), math.ceil(self._clock_ms())

@@ -3,9 +3,22 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hookstream.model.errors import ErrorKind
-from services.deliverer.admit import Cancel, Defer, Go, Park, Plan, Rekey, View, Wait, admit, fate
+from services.deliverer.admit import (
+    TOGETHER_MS,
+    Cancel,
+    Defer,
+    Go,
+    Park,
+    Plan,
+    Rekey,
+    View,
+    Wait,
+    admit,
+    fate,
+)
 from services.deliverer.answer import Answer
 from services.deliverer.health import ASKED_MAX_MS, COOL_DOWN_MAX_MS, Health, learn
 from tests.unit.values import a_delivery, a_policy, a_webhook
@@ -80,7 +93,42 @@ def test_without_an_estimate_it_is_the_cool_down_a_little_apart(
     assert isinstance(plan, Defer)
     assert NOW + least_ms <= plan.until_ms <= NOW + least_ms * 1.25
     assert (plan.why, plan.booked_ms) == (why, None)
-    assert admitted(health, view, id="del_2") != plan
+    assert {admitted(health, view, id=f"del_{n}") for n in range(2, 12)} != {plan}
+
+
+@pytest.mark.parametrize(
+    ("out_ms", "least_ms"), [(0, 4000), (9000, 9000), (40_000, 15_000), (10**9, 600_000)]
+)
+def test_what_comes_while_a_webhook_is_out_waits_as_long_again_as_it_has_been_out(
+    out_ms: int, least_ms: int
+) -> None:
+    """Beyond 15 s a quarter of that, and never for longer than the longest cool-down."""
+    plan = admitted(COOLING, View(out_ms=out_ms))
+    assert isinstance(plan, Defer)
+    assert NOW + least_ms <= plan.until_ms <= NOW + least_ms * 1.25
+
+
+def test_those_without_a_time_of_their_own_come_back_together() -> None:
+    """A webhook's at the same moments of each tenth of a second; another's at others."""
+    moments: dict[str, set[int]] = {}
+    for name in ("wh_1", "wh_2", "wh_3"):
+        for n in range(50):
+            delivery, webhook = a_delivery(id=f"del_{n}"), a_webhook(id=name)
+            plan = admit(webhook, delivery, COOLING, View(), NOW + n)
+            assert isinstance(plan, Defer)
+            assert 4000 <= plan.until_ms - NOW <= (4000 + n) * 1.25
+            moments.setdefault(name, set()).add(plan.until_ms % TOGETHER_MS)
+    assert all(len(found) == 1 for found in moments.values())
+    assert len(set.union(*moments.values())) > 1
+
+
+def test_as_many_wait_in_memory_as_go_out_within_a_second() -> None:
+    """More where this process is behind its clock; no more where the limit was cut."""
+    full = View(in_flight=8, waiting=900, pace_ms=1)
+    assert admitted(FINE, full) == Wait()
+    assert isinstance(admitted(FINE, replace(full, waiting=1000)), Defer)
+    assert admitted(FINE, replace(full, waiting=1000, patience_ms=1800)) == Wait()
+    assert isinstance(admitted(CUT, full), Defer)
 
 
 def test_a_quarter_of_the_time_put_off_keeps_deferrals_few() -> None:

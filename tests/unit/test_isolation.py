@@ -2,15 +2,19 @@
 
 import random
 from bisect import bisect_left
+from collections import deque
 from math import log
 
 import pytest
+from msgspec.structs import replace
 
 from hookstream.model.records import Webhook
-from services.deliverer.admit import Go
-from services.deliverer.lanes import ALWAYS, turn_of
+from services.deliverer.admit import Defer, Go, Plan
+from services.deliverer.answer import Answer
+from services.deliverer.endpoint import Turn
+from services.deliverer.lanes import ALWAYS, Lanes, turn_of
 from services.deliverer.shares import SLOW, SUSPECT, UNPROVEN
-from tests.unit.simulated import Behaviour, Simulated, hangs, hooks, takes
+from tests.unit.simulated import MB, START, Behaviour, Simulated, hangs, hooks, takes
 from tests.unit.values import a_delivery
 
 QUICK_MS = 20
@@ -146,6 +150,49 @@ def test_one_receiver_cannot_slow_another_whatever_each_of_700_does() -> None:
     for times in world.deferred.values():
         seconds = (times[-1] - times[0]) / 1000
         assert len(times) <= 8 + 6 * log(1 + seconds)
+
+
+@pytest.mark.parametrize("out_s", [20, 60, 300])
+def test_what_comes_while_a_webhook_hangs_is_put_off_a_few_times(out_s: int) -> None:
+    """However long it hangs: half as often as by each delivery's own time alone, for the first
+    minute; and all is sent soon after it answers again."""
+    [hung] = hooks("hung", 1)
+    until_ms, answers = out_s * 1000, takes(QUICK_MS)
+    world = Simulated({hung.id: lambda now: (hangs if now < until_ms else answers)(now)})
+    count = every(world, [hung], 50, until_ms)
+    world.run(until_ms)
+    assert world.deferrals[hung.id] <= (3 if out_s <= 60 else 4.5) * count
+    world.run(3 * until_ms + 60_000)
+    assert len(world.sent[hung.id]) == count
+
+
+def test_a_process_without_time_takes_no_receiver_for_slow() -> None:
+    """It answers at once; this process looks half a second later. Nothing is put off for that,
+    and thousands that came meanwhile wait in memory, or on their topic."""
+    [webhook] = hooks("wh", 1)
+    lanes = Lanes(2000, 64 * MB)
+    due = a_delivery(webhook=webhook.id, lane=webhook.lane)
+    turns = [turn_of(webhook, replace(due, id=f"del_{n}"), 1000) for n in range(1500)]
+    now_ms, unread, in_flight = START, deque(turns), deque[Turn]()
+    plans: list[Plan] = []
+
+    def follow(decided: list[tuple[Turn, Plan]]) -> None:
+        plans.extend(plan for _, plan in decided)
+        in_flight.extend(turn for turn, plan in decided if isinstance(plan, Go))
+
+    lanes.tick(now_ms)
+    while unread or in_flight:
+        for _ in range(min(len(unread), 300)):
+            turn = unread.popleft()
+            follow([(turn, lanes.submit(turn, now_ms))])
+        now_ms += 600
+        follow(lanes.tick(now_ms))
+        for _ in range(len(in_flight)):
+            turn = in_flight.popleft()
+            took = Answer(started_at_ms=turn.at_ms, duration_ms=now_ms - turn.at_ms, status=200)
+            follow(lanes.finished(turn, took, now_ms))
+    assert not [plan for plan in plans if isinstance(plan, Defer)]
+    assert len([plan for plan in plans if isinstance(plan, Go)]) == len(turns)
 
 
 def test_a_thousand_a_second_into_a_lane_that_takes_a_hundred() -> None:

@@ -5,7 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookstream.stream.topics import TIERS
-from services.retry.tiers import EARLY_MS, HOLD_MS, UNTIL, due_of, end_of_wait, next_hop
+from services.retry.tiers import (
+    EARLY_MS,
+    HOLD_MS,
+    TOGETHER_MS,
+    UNTIL,
+    due_of,
+    end_of_wait,
+    next_hop,
+    together,
+)
 
 _YEAR_MS = 366 * 86_400_000
 
@@ -52,6 +61,15 @@ def test_no_tier_is_left_after_the_record_is_due(delay_ms: int, now_ms: int, lat
 def test_a_scaled_clock_takes_the_same_way_in_less_time(delay_ms: int, faster: int) -> None:
     now_ms, scaled = 10**12, delay_ms // faster * faster
     assert next_hop(now_ms + delay_ms // faster, now_ms, 1 / faster) == next_hop(scaled, 0)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.floats(0, 2**41), st.sampled_from([1.0, 0.1, 0.001]))
+def test_records_move_on_together_and_never_too_soon(at_ms: float, scale: float) -> None:
+    moment = together(at_ms, scale)
+    assert at_ms <= moment < at_ms + max(1, TOGETHER_MS * scale) + 1e-3
+    assert moment % max(1, int(TOGETHER_MS * scale)) == 0
+    assert TOGETHER_MS < EARLY_MS, "no record is late by that"
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
