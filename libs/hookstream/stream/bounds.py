@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, TopicPartition
 
+from hookstream.stream.groups import waited_out
 from hookstream.stream.settings import KafkaSettings
 
-_TIMEOUT_S = 15
+_TRY_S = 5
 
 
 class Bounds(NamedTuple):
@@ -17,12 +18,16 @@ class Bounds(NamedTuple):
 
 
 def bounds(kafka: KafkaSettings, topic: str, partitions: int) -> dict[int, Bounds]:
-    """partition -> `Bounds`, as they are now. Raises `KafkaException`."""
+    """partition -> `Bounds`, as they are now; what a broker that comes or goes answers is waited
+    out. Raises `KafkaException`."""
     group = {"group.id": f"{kafka.group_prefix}bounds", "enable.auto.commit": False}
     consumer = Consumer(kafka.client("hookstream-bounds") | group)
     try:
         asked = [TopicPartition(kafka.topic(topic), number) for number in range(partitions)]
-        found = [consumer.get_watermark_offsets(each, timeout=_TIMEOUT_S) for each in asked]
-        return {number: Bounds(*pair) for number, pair in enumerate(found)}
+        return {at.partition: _of(consumer, at) for at in asked}
     finally:
         consumer.close()
+
+
+def _of(consumer: Consumer, at: TopicPartition) -> Bounds:
+    return Bounds(*waited_out(lambda _: consumer.get_watermark_offsets(at, timeout=_TRY_S)))
