@@ -30,8 +30,6 @@ from tests.fixtures.kafka import PARTITIONS, Seen, put, read_all, wait_until
 from tests.fixtures.receiver import Answer, Got, Receiver
 from tests.started import started
 
-pytestmark = pytest.mark.alone
-
 WITHIN_S = 60
 SESSION_MS = 6_000
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -90,12 +88,12 @@ def start(kafka: KafkaSettings) -> Iterator[Start]:
     """Starts a deliverer; all are ended with the test."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start_one(die_at: str = "") -> "subprocess.Popen[bytes]":
+    def start_one(die_at: str = "", session_ms: int = SESSION_MS) -> "subprocess.Popen[bytes]":
         environ = os.environ | {
             "HOOKSTREAM_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
             "HOOKSTREAM_KAFKA_TOPIC_PREFIX": kafka.topic_prefix,
             "HOOKSTREAM_KAFKA_GROUP_PREFIX": kafka.group_prefix,
-            "HOOKSTREAM_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_MS),
+            "HOOKSTREAM_KAFKA_SESSION_TIMEOUT_MS": str(session_ms),
             "HOOKSTREAM_SEAL_KEYS": "00" * 32,
             "HOOKSTREAM_EGRESS_ALLOW": "127.0.0.0/8",
             "DIE_AT": die_at,
@@ -198,7 +196,7 @@ def test_stopped_for_a_moment_it_goes_on_as_if_nothing_had_been(
     hook = webhook(receiver)
     put(kafka, hook)
     deliver(kafka, delivery(hook, 1))
-    process = start()
+    process = start(session_ms=10 * SESSION_MS)
     wait_until(lambda: receiver.got, WITHIN_S)
     _stop_for(process, 4.0, receiver.released.set)
     wait_until(lambda: all_done(kafka, hook, 1), WITHIN_S)

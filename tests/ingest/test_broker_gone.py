@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
-import pytest
 
 from hookstream.embedded.kafka import EmbeddedKafka
 from hookstream.model.records import Event, Workspace
@@ -18,8 +17,8 @@ from tests.ingest.started import started
 from tests.ingest.test_callbacks import a_callback, link
 from tests.system.bad_events import key, secret_of
 
-pytestmark = pytest.mark.alone
-
+ANSWER_S = 15
+"""ingest has ten seconds to answer; some more for a busy machine."""
 Answers = list[tuple[str, int, float]]
 EVENT = b'{"type":"a","data":1}'
 
@@ -44,17 +43,19 @@ def test_what_was_acknowledged_survives_a_broker_that_goes_and_comes_back(
         running = [pool.submit(got.extend, posting(client, stop)) for got in posted]
         wait_until(lambda: all(len(got) > 20 for got in posted))
         own_broker.stop()
-        wait_until(lambda: any(status == 503 for got in posted for _, status, _ in got), 15)
+        wait_until(
+            lambda: any(status == 503 for got in posted for _, status, _ in got), 2 * ANSWER_S
+        )
         own_broker.start()
         before = [len(got) for got in posted]
-        wait_until(lambda: all(len(g) > n + 20 for g, n in zip(posted, before, strict=True)), 30)
+        wait_until(lambda: all(len(g) > n + 20 for g, n in zip(posted, before, strict=True)), 60)
         stop.set()
         for one in running:
-            one.result(20)
+            one.result(30)
         client.close()
     answers = [answer for got in posted for answer in got]
     assert {status for _, status, _ in answers} == {202, 503}
-    assert max(took for _, _, took in answers) < 10.5
+    assert max(took for _, _, took in answers) < ANSWER_S
     on_topic = {s.value.id for s in read_all(kafka, EVENTS) if isinstance(s.value, Event)}
     assert {event for event, status, _ in answers if status == 202} <= on_topic
 
@@ -66,16 +67,18 @@ def test_an_event_whose_fate_is_unknown_is_told_with_its_id_and_repeated_once(
     put(kafka, Workspace(id="open", version=1, name="Open"), key("open"))
     with started(kafka) as ingest, ingest.client(secret_of("open")) as client:
         own_broker.stop()
-        answer = client.post("/v1/events", content=EVENT)
+        callback, twice = link(a_callback()), b"[%b,%b]" % (EVENT, EVENT)
+        with ThreadPoolExecutor() as asking:  # each is waited for as long as ingest may wait
+            posted = asking.submit(client.post, "/v1/events", content=EVENT)
+            posted_both = asking.submit(client.post, "/v1/events/batch", content=twice)
+            closed = asking.submit(client.post, callback, json={"status": "done"})
+        answer, batch, closing = posted.result(), posted_both.result(), closed.result()
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
         told = answer.json()
         assert (told["code"], answer.headers["retry-after"]) == ("unknown", "2")
-        batch = client.post("/v1/events/batch", content=b"[%b,%b]" % (EVENT, EVENT))
         assert batch.status_code == 503
         assert [one["status"] for one in batch.json()["events"]] == [503, 503]
-        callback = link(a_callback())
-        closing = client.post(callback, json={"status": "done"})
         assert (closing.status_code, closing.json()["code"]) == (503, "unknown")
         stranger = {"Authorization": "Bearer hk_unknown"}
         assert client.post("/v1/events", content=EVENT, headers=stranger).status_code == 503

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import msgspec
 import psycopg
-import pytest
 
 from hookstream.model.records import Webhook
 from hookstream.store import outbox
@@ -15,8 +14,6 @@ from hookstream.stream.topics import CONFIG
 from tests.fixtures.kafka import read_all, wait_until
 from tests.started import started
 from tests.status.samples import put_webhook, webhook
-
-pytestmark = pytest.mark.alone
 
 WITHIN_S = 60
 MANY = 3_000

@@ -9,23 +9,20 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from hookstream.embedded.kafka import EmbeddedKafka
-from hookstream.embedded.postgres import EmbeddedPostgres
 from hookstream.model.records import Event
 from hookstream.stream.codec import Codec
 from hookstream.stream.topics import EVENTS
 from services.cli.main import main
 from tests.fixtures.kafka import produce, wait_until
 from tests.fixtures.receiver import Receiver
-from tests.system.shared import QUICK, Shared, Tenant, shared
+from tests.system.shared import QUICK, Shared, Tenant
 
 LISTS = ("/v1/webhooks", "/v1/event-types", "/v1/log/events", "/v1/log/deliveries", "/v1/log/dead")
 
 
 @pytest.fixture(scope="module")
-def running(broker: EmbeddedKafka, postgres: EmbeddedPostgres) -> Iterator[Shared]:
-    with shared(broker, postgres) as system:
-        yield system
+def running(plain: Shared) -> Shared:
+    return plain
 
 
 class Two(NamedTuple):

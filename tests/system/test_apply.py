@@ -1,15 +1,13 @@
 """`hookstream apply` on a running console: files say what is to be, and it becomes so."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from hookstream.embedded.kafka import EmbeddedKafka
-from hookstream.embedded.postgres import EmbeddedPostgres
 from services.cli.main import main
-from tests.system.shared import Shared, Tenant, shared
+from tests.system.shared import Shared, Tenant
 
 FILES = """
 event_types:
@@ -31,9 +29,8 @@ Call = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
-def running(broker: EmbeddedKafka, postgres: EmbeddedPostgres) -> Iterator[Shared]:
-    with shared(broker, postgres, ["console", "status"]) as system:
-        yield system
+def running(plain: Shared) -> Shared:
+    return plain
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import base64
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
@@ -11,15 +10,13 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
-from hookstream.embedded.kafka import EmbeddedKafka
-from hookstream.embedded.postgres import EmbeddedPostgres
 from hookstream.model.records import Webhook
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
 from hookstream.stream.topics import CONFIG
 from tests.fixtures.kafka import wait_until
 from tests.fixtures.receiver import Receiver
-from tests.system.shared import QUICK, Shared, Tenant, shared
+from tests.system.shared import QUICK, Shared, Tenant
 
 TIMES = 1_000
 NOWHERE, SECURE = "http://127.0.0.1:9/nowhere", "https://127.0.0.1:9/nowhere"
@@ -30,9 +27,8 @@ WRITERS = 4
 
 
 @pytest.fixture(scope="module")
-def running(broker: EmbeddedKafka, postgres: EmbeddedPostgres) -> Iterator[Shared]:
-    with shared(broker, postgres) as system:
-        yield system
+def running(plain: Shared) -> Shared:
+    return plain
 
 
 def test_an_event_sent_right_after_a_201_is_matched_a_thousand_times_in_a_row(

@@ -17,6 +17,7 @@ import psutil
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from hookstream.embedded.archive import archived
 from hookstream.embedded.child import Child, EmbeddedError, tail
 from hookstream.embedded.jars import jars
 from hookstream.embedded.kafka_config import as_properties, broker_properties, quiet_logging
@@ -151,6 +152,7 @@ class EmbeddedKafka:
         return [
             str(JAVA),
             *jvm,
+            *archived(JAVA, jvm, self._jar_cache),
             "-XX:-HeapDumpOnOutOfMemoryError",
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-UsePerfData",
