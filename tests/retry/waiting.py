@@ -96,6 +96,21 @@ def unmoved(kafka: KafkaSettings, topic: str = RETRY) -> int:
     return sum(end - at[p].offset - len(at[p].done) for p, end in ends.items())
 
 
+def uncommitted(kafka: KafkaSettings) -> set[str]:
+    """The deliveries that have gone on from a place which the group has not committed as done:
+    who takes over moves these again, and no others."""
+    ways: dict[str, list[tuple[int, int, bool]]] = {}
+    for topic in (*TOPICS, DELIVERIES):
+        at = committed(kafka, GROUP, topic, PARTITIONS) if topic != DELIVERIES else {}
+        order = 0 if topic == RETRY else 2 if topic == DELIVERIES else 1
+        for seen in read_all(kafka, topic):
+            mark = at.get(seen.partition)
+            done = mark is None or seen.offset < mark.offset or seen.offset in mark.done
+            way = ways.setdefault(seen.headers["delivery"].decode(), [])
+            way.append((seen.timestamp_ms, order, done))
+    return {d for d, way in ways.items() if not all(done for *_, done in sorted(way)[:-1])}
+
+
 def moved_between(kafka: KafkaSettings, from_ms: int, to_ms: int) -> set[str]:
     """The deliveries that came into a tier, or out of the last, in that time."""
     return {
