@@ -1,4 +1,7 @@
-"""Events to Kafka: encoded, keyed, traced; answered once the broker has them."""
+"""Events to Kafka: encoded, keyed, traced; answered once the broker has them.
+
+Under load they wait a moment for others to go with: the broker spends by requests.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,15 +11,20 @@ from hookstream.model.ids import event_key
 from hookstream.model.records import Event
 from hookstream.process import tracing
 from hookstream.stream.codec import Codec
+from hookstream.stream.pace import Pace
 from hookstream.stream.topics import EVENTS
-from hookstream.stream.writer import Ack, Full, Refused, Writer
+from hookstream.stream.writer import Ack, Full, Headers, Refused, Writer
 from services.ingest.problems import Problem, unknown
 
 ACK_TIMEOUT_MS = 9_000
 """librdkafka looks for what is overdue once a second: the answer comes within ten."""
+GATHER_S = 0.005
+"""How long an event waits for others under load (`pace.BUSY_PER_S`); below, for none."""
 TOO_LARGE = Refused.TOO_LARGE
 _ATTRIBUTES = tracing.messaging("send", "send", EVENTS)
 _NO = Ack(-1, Refused.PURGED)
+Record = tuple[bytes, str | None, Headers, Callable[[Ack], None]]
+"""Value, key, headers, and whom to tell."""
 
 
 class Acks:
@@ -46,12 +54,14 @@ class Publisher:
         self.most_waiting = max_waiting
         self._ratio = ratio
         self._loop = asyncio.get_running_loop()
+        self._pace = Pace()
+        self._gathered: list[Record] = []
         self.accepted = 0
         self.unknown = 0
 
     def __len__(self) -> int:
         """Events that wait for the broker's answer."""
-        return len(self._writer)
+        return len(self._writer) + len(self._gathered)
 
     def new_trace(self) -> bytes:
         """A traceparent for what came without one."""
@@ -71,18 +81,11 @@ class Publisher:
                 span.end(ack.refused.value if ack.refused else None)
             told(self._told(event, ack))
 
-        if len(self._writer) >= self.most_waiting:
-            return answered(_NO)
-        try:
-            self._writer.produce(
-                EVENTS,
-                self._codec.encode(event),
-                answered,
-                key=event_key(event),
-                headers=[("traceparent", span.traceparent)],
-            )
-        except Full:
+        if len(self) >= self.most_waiting:
             answered(_NO)
+        else:
+            headers: Headers = [("traceparent", span.traceparent)]
+            self._gather((self._codec.encode(event), event_key(event), headers, answered))
 
     async def publish(self, events: Sequence[Event], trace: bytes | None) -> list[Problem | None]:
         """For each event what `put` tells, in order."""
@@ -91,6 +94,24 @@ class Publisher:
             self.put(event, trace, partial(acks.answered, number))
         await acks.all
         return acks.answers
+
+    def _gather(self, record: Record) -> None:
+        self._pace.took(1, self._loop.time())
+        self._gathered.append(record)
+        if len(self._gathered) > 1:
+            return  # goes with those before
+        if self._pace.is_busy:
+            self._loop.call_later(GATHER_S, self._produce)
+        else:
+            self._produce()
+
+    def _produce(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for value, key, headers, answered in gathered:
+            try:
+                self._writer.produce(EVENTS, value, answered, key=key, headers=headers)
+            except Full:
+                answered(_NO)
 
     def _span(self, trace: bytes | None) -> tracing.Span:
         if trace is not None:

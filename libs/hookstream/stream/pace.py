@@ -1,4 +1,4 @@
-"""Pace: how far apart the turns of a loop are. Pure: told the time, never asks for it."""
+"""Pace: how far apart turns are. Pure: told the time, never asks for it."""
 
 APART_S = 0.01
 """Under load a turn begins this long after the one before: what a turn costs is shared by more."""
@@ -13,7 +13,8 @@ class Pace:
     def __init__(self) -> None:
         self._since = 0.0
         self._count = 0
-        self._is_busy = False
+        self.is_busy = False
+        """Whether it is load: as the last tenth of a second has shown."""
         self._last = 0.0
 
     def took(self, count: int, now: float) -> None:
@@ -21,9 +22,9 @@ class Pace:
         self._last = now
         self._count += count
         if now - self._since >= _WINDOW_S:
-            self._is_busy = self._count >= BUSY_PER_S * (now - self._since)
+            self.is_busy = self._count >= BUSY_PER_S * (now - self._since)
             self._since, self._count = now, 0
 
     def rest_s(self, now: float) -> float:
         """Seconds to rest before reading again; 0 where little comes."""
-        return max(0.0, self._last + APART_S - now) if self._is_busy else 0.0
+        return max(0.0, self._last + APART_S - now) if self.is_busy else 0.0
