@@ -16,7 +16,9 @@ settings.load_profile("any")  # how long an example takes says more of the machi
 _FIXTURES = Path(__file__).parent / "fixtures"
 pytest_plugins = [f"tests.fixtures.{file.stem}" for file in sorted(_FIXTURES.glob("[a-z]*.py"))]
 
-FIRST = ("products", "system", "retry", "ingest", "stream", "router", "embedded", "deploy")
+FIRST = ("products", "retry", "deliverer", "system", "ingest", "deploy", "embedded", "stream")
+"""Of those that count time, retry's and the deliverer's run beside the products', which mostly wait
+for theirs; the faults and the chaos, which keep the machine busy, beside each other."""
 PLAIN = ("test_api_tour.py", "test_apply.py", "test_configuration.py")
 """Of `tests/system`: these share a system with all services and no settings of its own."""
 
