@@ -18,7 +18,7 @@ from hookstream.stream.registry import RegistrySettings
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
 from hookstream.stream.topics import DEAD
-from hookstream.stream.writer import Writer
+from hookstream.stream.writer import Ack, Writer
 from tests.fixtures.kafka import put, wait_until
 
 WITHIN_S = 40
@@ -51,6 +51,18 @@ def test_config_that_is_not_followed_any_more_is_told(kafka: KafkaSettings) -> N
     wait_until(lambda: bool(told), WITHIN_S)
     table.close()
     assert "a fault of ours" in told[0]
+
+
+def test_what_fails_for_all_that_waits_is_told_once(kafka: KafkaSettings) -> None:
+    told: list[str] = []
+    answered: list[Ack] = []
+    writer = Writer(kafka, "tests", on_fatal=told.append)
+    for _ in range(50):
+        writer.produce(DEAD, b"1", answered.append, partition=99)
+    wait_until(lambda: len(answered) == 50, WITHIN_S)
+    assert writer.close(WITHIN_S)
+    assert len(told) == 1, told
+    assert "producing failed" in told[0]
 
 
 async def test_an_answer_that_is_not_handled_on_the_event_loop_ends_the_service(

@@ -54,7 +54,8 @@ class Writer:
 
     `linger_ms`: how long a record may wait for others to go with, where nobody waits for it.
     `dispatch` receives the acknowledged answers of one poll and must call each (default: at once,
-    on the polling thread). `on_fatal` is told of each error that only a new process can mend.
+    on the polling thread). `on_fatal` is told once of each kind of error that only a new process
+    can mend, and of each fault of ours.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Writer:
         """Those of them that the broker did not take."""
         self._kafka = kafka
         self._on_fatal = on_fatal
+        self._told: set[int | None] = set()
         self._dispatch = dispatch or _call_each
         self._answers: deque[Answer] = deque()  # `flush` and `produce` append from other threads
         self._closing = threading.Event()
@@ -182,10 +184,17 @@ class Writer:
             return Ack(message.offset() or 0)
         refused = _REFUSED.get(error.code() if error else None)
         if refused is None:
-            self._on_fatal(f"producing failed: {error}")
+            self._tell(error)
         refused = refused or Refused.PURGED
         self.refused[refused] += 1
         return Ack(-1, refused)
+
+    def _tell(self, error: KafkaError | None) -> None:
+        """Each kind of error once: all that waits may fail for the same reason."""
+        code = error.code() if error else None
+        if code not in self._told:
+            self._told.add(code)
+            self._on_fatal(f"producing failed: {error}")
 
 
 _REFUSED: dict[Any, Refused] = {
