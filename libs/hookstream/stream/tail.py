@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from hookstream.model.records import Attempt, Growth, Outcome, Result, TopicsNote
 from hookstream.stream.groups import waited_out
@@ -108,6 +108,7 @@ def read_tail(
             "group.id": f"{kafka.group_prefix}tail",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
             "queued.max.messages.kbytes": 16 * 1024,
         }
     )
@@ -186,9 +187,13 @@ def _entries(consumer: Consumer, wanted: dict[int, int]) -> Iterator[tuple[bytes
             raise TimeoutError(f"the tail of outcomes was not read in {WITHIN_S:.0f} s: {wanted}")
         messages: list[Any] = consumer.consume(1000, 0.1)
         for message in messages:
-            if message.error() is not None:
-                continue
             partition, offset = message.partition(), message.offset()
+            if message.error() is not None:
+                # The last offsets may be no records: deleted, or marks of others' transactions.
+                at_end = message.error().code() == KafkaError._PARTITION_EOF
+                if at_end and offset >= wanted.get(partition, 0):
+                    wanted.pop(partition, None)
+                continue
             entry = _entry(partition, offset, dict(message.headers() or ()))
             if entry and offset < wanted.get(partition, 0):
                 yield message.key() or b"", entry
