@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from hookstream.model.records import Dead, Event
 from hookstream.stream.codec import Codec, RegistryUnavailable, Undecodable, UnknownSchema
 from hookstream.stream.gap import Gap
+from hookstream.stream.patience import Patience
 from hookstream.stream.record import Record
 from hookstream.stream.table import ConfigUnreachable
 from hookstream.stream.topics import DEAD
@@ -101,7 +102,7 @@ class Decoder:
         self._kind = kind
         self._dead = dead
         self._refresh = refresh
-        self._given_up: set[str] = set()
+        self._patience = Patience()
 
     def decode(self, records: Sequence[Record]) -> list[Record]:
         """The records that could be read, with their `value`."""
@@ -120,24 +121,39 @@ class Decoder:
         return True
 
     def _decode(self, raw: bytes) -> Struct:
-        """Waits once for each unknown schema: its writer announces it on config first. Where the
-        registry alone could tell and stays away, it raises: the record is kept, not given up."""
-        deadline = time.monotonic() + UNKNOWN_SCHEMA_WAIT_S
+        """Waits for an unknown schema: its writer announces it on config first; but not for each
+        (`Patience`). Where the registry alone could tell and stays away, it raises: the record is
+        kept, not given up."""
+        began, asked = time.monotonic(), False
         while True:
+            over = time.monotonic() - began > UNKNOWN_SCHEMA_WAIT_S
             try:
                 return self._codec.decode(raw)
             except UnknownSchema as error:
-                if str(error) in self._given_up:
-                    raise
-                if time.monotonic() > deadline:
-                    self._given_up.add(str(error))
+                if self._ends(str(error), over, asked):
                     raise
             except RegistryUnavailable:
-                if time.monotonic() > deadline:
+                if over:
                     raise
-            with contextlib.suppress(ConfigUnreachable):
-                self._refresh()
-            time.sleep(_ASK_EVERY_S)
+            if asked:
+                time.sleep(_ASK_EVERY_S)
+            asked = self._ask() or asked
+
+    def _ends(self, schema: str, over: bool, asked: bool) -> bool:
+        """Whether a record of this schema is dead, now that it is still unknown."""
+        if self._patience.is_given_up(schema):
+            return True
+        now = time.monotonic()
+        if over:
+            self._patience.in_vain(schema, now)
+        return over or (asked and not self._patience.waits(now))
+
+    def _ask(self) -> bool:
+        """Read config to its end; whether that was possible."""
+        with contextlib.suppress(ConfigUnreachable):
+            self._refresh()
+            return True
+        return False
 
 
 def _named(kind: type[Struct]) -> str:
