@@ -14,7 +14,7 @@ from hookstream.stream.patience import Patience
 from hookstream.stream.record import Record
 from hookstream.stream.table import ConfigUnreachable
 from hookstream.stream.topics import DEAD
-from hookstream.stream.writer import Ack, Full, Refused, Writer
+from hookstream.stream.writer import Ack, Refused, Writer
 
 RAW_BYTES = 1024 * 1024
 KEY_BYTES = 1024
@@ -24,7 +24,7 @@ _ASK_EVERY_S = 0.25
 
 
 class DeadLetters:
-    """Puts records on the dead topic; each is done once the broker has it."""
+    """Puts records on the dead topic; each is done once the broker has it. Never blocks."""
 
     def __init__(self, writer: Writer, codec: Codec, on_dead: Callable[[Dead], None]) -> None:
         self._writer = writer
@@ -77,12 +77,7 @@ class DeadLetters:
                 self._produce(dead, done)
 
         key = f"{dead.topic}/{dead.partition}"
-        while True:
-            try:
-                self._writer.produce(DEAD, self._codec.encode(dead), acked, key=key)
-                return
-            except Full:
-                time.sleep(0.01)
+        self._writer.produce_soon(DEAD, self._codec.encode(dead), acked, key)
 
 
 class Decoder:

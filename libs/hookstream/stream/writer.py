@@ -7,6 +7,7 @@ hands the answers of one poll over at once.
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -17,13 +18,16 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from hookstream.stream.settings import KafkaSettings
 
 Headers = list[tuple[str, str | bytes | None]]
-Answer = tuple[Callable[["Ack"], None], "Ack"]
+OnAck = Callable[["Ack"], None]
+Answer = tuple[OnAck, "Ack"]
 Dispatch = Callable[[Sequence[Answer]], None]
 
 BATCH_BYTES = 256 * 1024
 """A batch is refused as a whole above a topic's `max.message.bytes`: well below the smallest."""
 QUEUE_MESSAGES = 500_000
 QUEUE_KBYTES = 512 * 1024
+LATE_BYTES = 128 * 1024 * 1024
+"""Of what waits for room in that queue."""
 logger = logging.getLogger(__name__)
 
 
@@ -97,6 +101,10 @@ class Writer:
         self._told: set[int | None] = set()
         self._dispatch = dispatch or _call_each
         self._answers: deque[Answer] = deque()  # `flush` and `produce` append from other threads
+        self._late: deque[tuple[str, bytes, OnAck, str]] = deque()
+        self._late_bytes = 0
+        self._overrun = False
+        self._room = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._poll, name=f"{client_id}-acks", daemon=True)
         self._thread.start()
@@ -132,6 +140,21 @@ class Writer:
         except KafkaException as error:
             self._answers.append((on_ack, self._ack(error.args[0], None)))
 
+    def produce_soon(self, topic: str, value: bytes, on_ack: OnAck, key: str) -> None:
+        """Queue a record at once, or as soon as there is room. Never blocks, from any thread.
+
+        What waits for room is bounded: what is more is let go, and `on_fatal` told.
+        """
+        with self._room:
+            crowded = self._late_bytes + len(value) > LATE_BYTES
+            if not crowded:
+                self._late.append((topic, value, on_ack, key))
+                self._late_bytes += len(value)
+        if crowded and not self._overrun:
+            self._overrun = True
+            self._on_fatal(f"more than {LATE_BYTES} bytes wait for room in the producer's queue")
+        self._produce_late()
+
     def knows(self, topic: str, partitions: int) -> bool:
         """Whether so many partitions of `topic` can be produced to; asks Kafka, for a second."""
         name = self._kafka.topic(topic)
@@ -147,11 +170,16 @@ class Writer:
 
     def __len__(self) -> int:
         """Records not yet acknowledged."""
-        return len(self._producer)
+        return len(self._producer) + len(self._late)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all is acknowledged; False if time ran out first."""
-        return bool(self._producer.flush(timeout_s) == 0)
+        deadline = time.monotonic() + timeout_s
+        while self._producer.flush(max(deadline - time.monotonic(), 0)) == 0:
+            if not self._late:
+                return True
+            self._produce_late()
+        return False
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """Flush, hand over the last answers, end the thread."""
@@ -171,6 +199,8 @@ class Writer:
             self._producer.poll(0.1)
             try:
                 self._hand_over()
+                if self._late:
+                    self._produce_late()
             except Exception as error:  # a fault of ours: what it was for would wait for ever
                 logger.exception("an answer of the broker was not handled")
                 self._on_fatal(f"an answer of the broker was not handled: {error!r}")
@@ -178,6 +208,17 @@ class Writer:
     def _hand_over(self) -> None:
         if self._answers:
             self._dispatch([self._answers.popleft() for _ in range(len(self._answers))])
+
+    def _produce_late(self) -> None:
+        with self._room:
+            while self._late:
+                topic, value, on_ack, key = self._late[0]
+                try:
+                    self.produce(topic, value, on_ack, key=key)
+                except Full:
+                    return
+                self._late.popleft()
+                self._late_bytes -= len(value)
 
     def _ack(self, error: KafkaError | None, message: Message | None) -> Ack:
         if error is None and message is not None:
