@@ -85,6 +85,7 @@ class Parts:
             streaming.table,
             streaming.writer,
             streaming.partitioning,
+            streaming.dead,
             self._told("outbox"),
             settings.compare_every_s,
         )

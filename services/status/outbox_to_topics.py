@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from functools import partial
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -19,6 +21,7 @@ from hookstream.store import outbox
 from hookstream.store.current import current, ends, versions
 from hookstream.store.outbox import Holder
 from hookstream.store.pool import UNAVAILABLE
+from hookstream.stream.dead import DeadLetters, Place
 from hookstream.stream.deliveries import delivery_headers
 from hookstream.stream.partitioning import Partitioning
 from hookstream.stream.table import ConfigUnreachable, Table
@@ -41,6 +44,15 @@ class Unpublished(Exception):
     """Rows that the broker did not take, for no fault of theirs: they stay, for a new process."""
 
 
+class _Record(NamedTuple):
+    topic: str
+    key: str
+    record: Struct | None
+    traceparent: str | None = None
+    row: int | None = None
+    """Its number in the outbox; None: it is a current one, published again."""
+
+
 class OutboxToTopics:
     """Publishes outbox rows while it holds the outbox. `told`: why it cannot, None: it can."""
 
@@ -50,6 +62,7 @@ class OutboxToTopics:
         table: Table,
         writer: Writer,
         partitioning: Partitioning,
+        dead: DeadLetters,
         told: Told = lambda _: None,
         compare_every_s: float = 60.0,
     ) -> None:
@@ -58,6 +71,7 @@ class OutboxToTopics:
         self._table = table
         self._writer = writer
         self._partitioning = partitioning
+        self._dead = dead
         self._told = told
         self._behind = False
         self._compare_at = 0.0
@@ -91,7 +105,7 @@ class OutboxToTopics:
         rows = outbox.oldest(holder.connection, _PAGE, but, _PAGE_BYTES)
         if not rows:
             return False
-        records = [(r.topic, r.key, r.decoded(), r.traceparent) for r in rows]
+        records = [_Record(r.topic, r.key, r.decoded(), r.traceparent, r.id) for r in rows]
         self._send(holder, [record for record in records if record[0] == CONFIG])
         self._send(holder, [record for record in records if record[0] != CONFIG])
         deleted = outbox.delete(holder.connection, [row.id for row in rows])
@@ -122,41 +136,46 @@ class OutboxToTopics:
             return
         with holder.connection.cursor() as cursor:
             found = [(key, current(cursor, key)) for key in wanted]
-        there = [(CONFIG, key, r, None) for key, r in found if r is not None or ends(key)]
+        there = [_Record(CONFIG, key, r) for key, r in found if r is not None or ends(key)]
         self._send(holder, there)
 
-    def _send(
-        self, holder: Holder, records: Sequence[tuple[str, str, Struct | None, str | None]]
-    ) -> None:
+    def _send(self, holder: Holder, records: Sequence[_Record]) -> None:
         """Return once the broker has all of them, in the order given. The session stays alive.
-        What is refused for its own sake is logged and let go; else raises `Unpublished`."""
+        What is refused for its own sake is a dead letter by then; else raises `Unpublished`."""
         left, given_up, done = len(records), 0, threading.Event()
 
-        def acked(ack: Ack) -> None:
-            nonlocal left, given_up
+        def over() -> None:
+            nonlocal left
             left -= 1
-            if ack.refused in _NOT_ITS_FAULT:
-                given_up += 1
-            elif ack.refused is not None:
-                logger.error("Kafka refused a record of the outbox: %s", ack.refused.value)
             if left == 0:
                 done.set()
 
-        for topic, key, record, traceparent in records:
-            self._produce(topic, key, record, traceparent, acked)
+        def acked(record: _Record, ack: Ack) -> None:
+            nonlocal given_up
+            if ack.refused is not None and ack.refused not in _NOT_ITS_FAULT:
+                self._refused(record, ack.refused, over)
+                return
+            given_up += ack.refused is not None
+            over()
+
+        for record in records:
+            self._produce(record, partial(acked, record))
         while left and not done.wait(_PING_S):
             holder.keep()
         if given_up:
             raise Unpublished(f"{given_up} of {len(records)} rows of the outbox were given up")
 
-    def _produce(
-        self,
-        topic: str,
-        key: str,
-        record: Struct | None,
-        traceparent: str | None,
-        acked: Callable[[Ack], None],
-    ) -> None:
+    def _refused(self, record: _Record, why: Refused, then: Callable[[], None]) -> None:
+        if record.row is None or record.record is None:
+            logger.error("Kafka refused %s of config: %s", record.key, why.value)
+            then()
+            return
+        place = Place(NAME, 0, record.row, record.key.encode())
+        detail = f"too large for {record.topic}"
+        self._dead.put_row(place, record.record, why.value, detail, then)
+
+    def _produce(self, waiting: _Record, acked: Callable[[Ack], None]) -> None:
+        topic, key, record, traceparent, _ = waiting
         value = None if record is None else self._table.codec.encode(record)
         raw_key = key.encode()
         partition = partition_of(raw_key, self._partitioning.of(topic))

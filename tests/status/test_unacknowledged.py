@@ -11,6 +11,7 @@ from hookstream.model.deliveries import first_turn
 from hookstream.store.change import Change
 from hookstream.store.outbox import Holder, oldest
 from hookstream.store.pool import Connection
+from hookstream.stream.dead import DeadLetters
 from hookstream.stream.partitioning import Partitioning
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
@@ -33,7 +34,8 @@ def publishing(kafka: KafkaSettings, dsn: str) -> Iterator[Writer]:
     there = Writer(kafka, "tests", on_fatal=print)
     holder = Holder(dsn)
     wait_until(holder.acquire, WITHIN_S)
-    outbox = OutboxToTopics(dsn, table, writer, Partitioning(table, there))
+    dead = DeadLetters(there, table.codec, print)
+    outbox = OutboxToTopics(dsn, table, writer, Partitioning(table, there), dead)
     failed: list[str] = []
 
     def publish() -> None:

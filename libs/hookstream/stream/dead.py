@@ -3,11 +3,12 @@
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hookstream.model.records import Dead, Event
+from hookstream.model.records import Dead, Delivery, Event
 from hookstream.stream.codec import Codec, RegistryUnavailable, Undecodable, UnknownSchema
 from hookstream.stream.gap import Gap
 from hookstream.stream.patience import Patience
@@ -21,6 +22,15 @@ KEY_BYTES = 1024
 _TEXT = 512
 UNKNOWN_SCHEMA_WAIT_S = 30.0
 _ASK_EVERY_S = 0.25
+
+
+class Place(NamedTuple):
+    """Where a record stood: on a topic, or in another list, by its number there."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
 
 
 class DeadLetters:
@@ -37,22 +47,43 @@ class DeadLetters:
         What is kept of it is cut: a record may be many times as large as a batch that was packed.
         """
         raw = record.raw or (self._codec.encode(record.value) if record.value else b"")
+        at = record.assignment
+        place = Place(at.topic, at.partition, record.offset, record.key)
+        self._refuse(place, raw, reason, detail, event, record.done)
+
+    def put_row(
+        self, place: Place, record: Struct, reason: str, detail: str, done: Callable[[], None]
+    ) -> None:
+        """The same for what never stood on a topic; `done` is called once the broker has it."""
+        event = record.event if isinstance(record, Delivery) else record
+        known = event if isinstance(event, Event) else None
+        self._refuse(place, self._codec.encode(record), reason, detail, known, done)
+
+    def _refuse(
+        self,
+        place: Place,
+        raw: bytes,
+        reason: str,
+        detail: str,
+        event: Event | None,
+        done: Callable[[], None],
+    ) -> None:
         dead = Dead(
-            topic=record.assignment.topic,
-            partition=record.assignment.partition,
-            offset=record.offset,
+            topic=place.topic,
+            partition=place.partition,
+            offset=place.offset,
             reason=reason,
             detail=detail[:2000],
             at_ms=time.time_ns() // 1_000_000,
             workspace=event.workspace[:_TEXT] if event else None,
             event=event.id[:_TEXT] if event else None,
             event_type=event.type[:_TEXT] if event else None,
-            key=record.key[:KEY_BYTES] if record.key else record.key,
+            key=place.key[:KEY_BYTES] if place.key else place.key,
             raw=raw[:RAW_BYTES],
             truncated=len(raw) > RAW_BYTES,
         )
         self._on_dead(dead)
-        self._produce(dead, record.done)
+        self._produce(dead, done)
 
     def lost(self, gap: Gap) -> None:
         """Note what was deleted before it was read: of that there are only the offsets."""
