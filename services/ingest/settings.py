@@ -28,4 +28,6 @@ class IngestSettings(BaseModel):
     max_waiting: int = Field(
         50_000, ge=1, description="events that may wait for Kafka before new ones get 503"
     )
-    body_timeout_s: float = Field(30, gt=0, description="seconds for a request to arrive, head and body")
+    body_timeout_s: float = Field(
+        30, gt=0, description="seconds for a request to arrive, head and body"
+    )
