@@ -75,9 +75,11 @@ class OutboxToTopics:
         self._told = told
         self._behind = False
         self._compare_at = 0.0
+        self._stopping = threading.Event()
 
     def run(self, stopping: threading.Event) -> None:
         """Until `stopping`: become the holder and publish; again after each loss of the session."""
+        self._stopping = stopping
         while not stopping.is_set():
             try:
                 with closing(Holder(self._dsn)) as holder:
@@ -85,6 +87,10 @@ class OutboxToTopics:
             except (*UNAVAILABLE, ConfigUnreachable) as error:
                 logger.warning("the outbox waits: %s", error)
                 stopping.wait(_AGAIN_S)
+            except Unpublished as error:
+                if not stopping.is_set():
+                    raise
+                logger.warning("the rows stay: %s", error)
 
     def _hold(self, holder: Holder, stopping: threading.Event) -> None:
         while not holder.acquire():
@@ -161,6 +167,8 @@ class OutboxToTopics:
         for record in records:
             self._produce(record, partial(acked, record))
         while left and not done.wait(_PING_S):
+            if self._stopping.is_set():
+                raise Unpublished(f"stopped before Kafka had {left} rows of the outbox")
             holder.keep()
         if given_up:
             raise Unpublished(f"{given_up} of {len(records)} rows of the outbox were given up")
@@ -189,7 +197,8 @@ class OutboxToTopics:
                 )
                 return
             except Full:
-                time.sleep(0.01)
+                if self._stopping.wait(0.01):
+                    raise Unpublished("stopped while the producer's queue was full") from None
 
 
 def headers_of(record: Struct | None) -> Headers:
