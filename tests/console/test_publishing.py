@@ -65,7 +65,7 @@ def test_a_change_that_is_not_yet_on_the_topic_says_so(database: str) -> None:
 
 
 def test_writers_that_wait_do_not_keep_readers_waiting(database: str) -> None:
-    with serving(database, publish_wait_s=3.0) as (url, _):
+    with serving(database, publish_wait_s=6.0) as (url, _):
         with publishing(database):
             ours = side(url, "ours")
         writers = [
@@ -74,9 +74,8 @@ def test_writers_that_wait_do_not_keep_readers_waiting(database: str) -> None:
         ]
         for writer in writers:
             writer.start()
-        begun = monotonic()
         assert ours.call("GET", "/v1/webhooks").status_code == 200
-        assert monotonic() - begun < 2.5
+        assert all(writer.is_alive() for writer in writers), "answered after a writer"
         for writer in writers:
             writer.join(30)
 

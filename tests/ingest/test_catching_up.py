@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from itertools import pairwise
 
 import pytest
 
@@ -24,8 +23,8 @@ async def test_all_who_wait_share_one_read_that_began_after_they_asked() -> None
         await asyncio.gather(*(catching_up() for _ in range(100)))
         assert begun[-1] >= asked
     assert len(begun) <= 10
-    gaps = [after - before for before, after in pairwise(begun)]
-    assert min(gaps) > EVERY_S * 0.9
+    # Each may begin late on a busy machine, and the next one in its time: so all of them together.
+    assert begun[-1] - begun[0] > EVERY_S * (len(begun) - 2)
 
 
 async def test_a_config_that_cannot_be_read_is_503_and_tried_again() -> None:
