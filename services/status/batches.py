@@ -14,6 +14,7 @@ from typing import Any
 
 from hookstream.process import tracing
 from hookstream.store import offsets
+from hookstream.store.change import CONTENDED
 from hookstream.store.logged import Logged
 from hookstream.store.offsets import Fenced, Move, Partition, Position
 from hookstream.store.pool import UNAVAILABLE
@@ -151,6 +152,8 @@ class Batches(Handler):
             except Fenced as moved:
                 logger.warning("offsets moved by another process: %s", moved)
                 self._positions.clear()
+            except CONTENDED as undone:
+                logger.info("batch once more: %s", type(undone).__name__)
             except UNAVAILABLE as error:
                 if self._stopping:
                     return

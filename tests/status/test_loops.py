@@ -52,6 +52,18 @@ class Door:
         assert self.flushed()
 
 
+class Remembering(Health):
+    """Knows what has ever been not ready."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: set[str] = set()
+
+    def not_ready(self, name: str, reason: str) -> None:
+        self.told.add(name)
+        super().not_ready(name, reason)
+
+
 def counts(dsn: str) -> tuple[int, ...]:
     with psycopg.connect(dsn) as connection:
         row = connection.execute(
@@ -61,6 +73,13 @@ def counts(dsn: str) -> tuple[int, ...]:
         ).fetchone()
     assert row is not None
     return tuple(map(int, row))
+
+
+def ask(dsn: str, question: str) -> int:
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(question.encode()).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def wait_until(condition: Callable[[], bool], within_s: float = WITHIN_S) -> None:
@@ -128,6 +147,24 @@ async def test_postgres_away_loses_nothing_and_work_goes_on_by_itself(
             await asyncio.to_thread(postgres.start)
         await wait_until(lambda: counts(dsn) == (3000, 3000, 3000, 0, 0))
         await wait_until(lambda: not health.waiting())
+
+
+async def test_a_batch_that_deadlocks_is_written_again_and_postgres_is_not_called_away(
+    kafka: KafkaSettings, dsn: str
+) -> None:
+    """Somebody who maintains tables by hand locks two of them the other way round."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    door, health = Door(kafka), Remembering()
+    async with running(kafka, f"{dsn}?options=-cdeadlock_timeout%3D3s", health):
+        door.sent(0, 1)
+        await wait_until(lambda: counts(dsn)[2] == 1)
+        with psycopg.connect(dsn, options="-c deadlock_timeout=60s") as other:
+            other.execute("LOCK TABLE deliveries")
+            door.sent(1, 100)
+            await wait_until(lambda: ask(dsn, waiting) > 0)
+            await asyncio.to_thread(other.execute, "LOCK TABLE attempts")
+        await wait_until(lambda: counts(dsn)[:3] == (100, 100, 100))
+    assert "outcomes" not in health.told
 
 
 async def test_it_starts_while_postgres_is_away_and_waits_for_it(

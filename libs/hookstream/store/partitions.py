@@ -19,7 +19,7 @@ def ensure(connection: Connection, days: Iterable[date]) -> None:
         there = existing(cursor)
         for day in sorted(set(days) - there):
             for table in CUT:
-                cursor.execute(_created(table, day))
+                _add(cursor, table, day)
 
 
 def existing(cursor: Cursor) -> set[date]:
@@ -31,10 +31,12 @@ def existing(cursor: Cursor) -> set[date]:
 
 
 def drop(cursor: Cursor, day: date) -> None:
-    """Drop one day with all its rows, in this transaction, waiting two seconds for readers."""
+    """Drop one day with all its rows, in this transaction, waiting two seconds for readers.
+
+    Tables are locked in the order in which batches write to them."""
     cursor.execute("SET LOCAL lock_timeout = '2s'")
     _alone(cursor)
-    for table in CUT:
+    for table in reversed(CUT):
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_name(table, day)))
 
 
@@ -46,7 +48,14 @@ def _name(table: str, day: date) -> sql.Identifier:
     return sql.Identifier(f"{table}_{day:%Y%m%d}")
 
 
-def _created(table: str, day: date) -> sql.Composed:
-    return sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
-        _name(table, day), sql.Identifier(table), day.isoformat(), (day + timedelta(1)).isoformat()
+def _add(cursor: Cursor, table: str, day: date) -> None:
+    """Attached, not created in place: that would lock the whole table against its writers, and two
+    tables locked in another order than a batch writes them are a deadlock."""
+    name, parent = _name(table, day), sql.Identifier(table)
+    bounds = day.isoformat(), (day + timedelta(1)).isoformat()
+    cursor.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(name, parent))
+    cursor.execute(
+        sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
+            parent, name, *bounds
+        )
     )
