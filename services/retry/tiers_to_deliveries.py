@@ -122,21 +122,19 @@ class Retry(Handler):
         if held.in_tier:
             self._leave_tier(held)
         if held.due_at_ms > self._clock_ms():
-            waiting: list[tuple[int, Held]] = []
-            self._move(held, waiting)
-            self.line.put(waiting)
+            self._move(held)
         elif self._partitioning.draining:
             self._kept_back.append(held)
         else:
             self._deliver(held)
             self._late(max(self._clock_ms() - held.due_at_ms, 0.0) / 1000)
 
-    def _move(self, held: Held, waiting: list[tuple[int, Held]]) -> None:
+    def _move(self, held: Held) -> None:
         """On to the next tier, or into memory if it is due soon."""
         now_ms = self._clock_ms()
         tier = next_hop(held.due_at_ms, int(now_ms), self._scale)
         if tier is None:
-            waiting.append((held.due_at_ms, held))
+            self.line.put([(held.due_at_ms, held)])
         else:
             until_ms = math.ceil(now_ms + TIERS[tier] * self._scale)
             self._produce(held.record, tier, held.record.key, -1, ((UNTIL, b"%d" % until_ms),))

@@ -112,8 +112,8 @@ class OutboxToTopics:
         if not rows:
             return False
         records = [_Record(r.topic, r.key, r.decoded(), r.traceparent, r.id) for r in rows]
-        self._send(holder, [record for record in records if record[0] == CONFIG])
-        self._send(holder, [record for record in records if record[0] != CONFIG])
+        self._send(holder, [record for record in records if record.topic == CONFIG])
+        self._send(holder, [record for record in records if record.topic != CONFIG])
         deleted = outbox.delete(holder.connection, [row.id for row in rows])
         self._again(holder, {r.key for r in rows if r.topic == CONFIG and r.id not in deleted})
         return len(rows) == _PAGE or sum(len(row.record) for row in rows) >= _PAGE_BYTES

@@ -116,16 +116,16 @@ ONCE = (
     Mutant(
         "an outbox row is deleted before the broker has it",
         "services/status/outbox_to_topics.py",
-        "        self._send(holder, [record for record in records if record[0] == CONFIG])\n",
+        "        self._send(holder, [record for record in records if record.topic == CONFIG])\n",
         "        outbox.delete(holder.connection, [row.id for row in rows])\n"
-        "        self._send(holder, [record for record in records if record[0] == CONFIG])\n",
+        "        self._send(holder, [record for record in records if record.topic == CONFIG])\n",
         ("tests/status/test_unacknowledged.py",),
     ),
     Mutant(
         "a verification is sent before its webhook is known",
         "services/status/outbox_to_topics.py",
-        "        self._send(holder, [record for record in records if record[0] == CONFIG])\n"
-        "        self._send(holder, [record for record in records if record[0] != CONFIG])\n",
+        "        self._send(holder, [record for record in records if record.topic == CONFIG])\n"
+        "        self._send(holder, [record for record in records if record.topic != CONFIG])\n",
         "        self._send(holder, records)\n",
         ("tests/status/test_unacknowledged.py",),
     ),

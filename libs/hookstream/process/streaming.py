@@ -54,7 +54,7 @@ class Streaming:
         self.partitioning: Partitioning
         self._context, self._service, self._reads = context, service, reads
         self._aio = asyncio.get_running_loop()
-        self._reasons: list[str] = []
+        self._reason: str | None = None
         self._failed = asyncio.Event()
         self._loops: dict[str, Loop] = {}
         self._dead_letters: Counter[tuple[str, str]] = Counter()
@@ -151,8 +151,8 @@ class Streaming:
         for task in beside:
             if task.done():
                 task.result()
-        if self._reasons:
-            raise RuntimeError(self._reasons[0])
+        if self._reason is not None:
+            raise RuntimeError(self._reason)
 
     async def close(self) -> None:
         """After the loops have ended: what is produced is acknowledged, as far as time allows."""
@@ -210,7 +210,7 @@ class Streaming:
                 self._fail(f"an answer of the broker was not handled: {error!r}")
 
     def _fail(self, reason: str) -> None:
-        self._reasons.append(reason)
+        self._reason = self._reason or reason
         self._aio.call_soon_threadsafe(self._failed.set)
 
     def _log_dead(self, dead: Dead) -> None:
