@@ -56,13 +56,16 @@ class Session:
             stage.only()
 
     def main(self) -> Stage:
-        """The stage with 64 webhooks made by the API, warmed up; nothing is under way in it."""
+        """The stage with 64 webhooks made by the API, warmed up; nothing is under way in it.
+
+        It is warmed up by as many events as a row sends: of fewer the broker's compiler would
+        still be at work while others are counted."""
         stage = self.kept("main")
         if not self._webhooks:
             self.ground.tell("warming up")
             stage.only(*ALL)
             self._webhooks = stage.subscribe()
-            self.warm(stage, "bench")
+            self.warm(stage, "bench", count=self.sizes.events)
         return stage
 
     @property
@@ -101,10 +104,10 @@ class Session:
         workspace, run = stage.entrance.workspace, f"run{next(_NUMBERS)}"
         return payloads.events(workspace, run, count, data, times, kind, types)
 
-    def warm(self, stage: Stage, kind: str, fan_out: int = 1) -> None:
+    def warm(self, stage: Stage, kind: str, fan_out: int = 1, count: int | None = None) -> None:
         """Lanes learn what their receivers take, code is compiled, connections are open."""
         times: Times = {}
-        made = self.events(stage, max(self.sizes.warm // fan_out, 1), times, kind)
+        made = self.events(stage, count or max(self.sizes.warm // fan_out, 1), times, kind)
         requests = payloads.requests(made, stage.entrance.key)
         port = stage.system.ports.ingest
         stage.measure(lambda: closed_loop(port, requests), times, fan_out)

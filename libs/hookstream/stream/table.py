@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 from msgspec import Struct
 
 from hookstream.model.config import Config
@@ -108,13 +108,19 @@ class Table:
         while True:
             left_s = min(_ASK_S, deadline - time.monotonic())
             try:
-                return int(
-                    self._asker.get_watermark_offsets(self._at, timeout=max(left_s, 0.01))[1]
-                )
+                return self._ask(max(left_s, 0.01))
             except KafkaException as error:
                 if time.monotonic() > deadline or self._closed.is_set():
                     raise ConfigUnreachable(f"no end of config: {error}") from error
                 self._closed.wait(_AGAIN_S)
+
+    def _ask(self, timeout_s: float) -> int:
+        """One request: `get_watermark_offsets` would ask for the beginning, too."""
+        at = TopicPartition(self._at.topic, self._at.partition, OFFSET_END)
+        (answer,) = self._asker.offsets_for_times([at], timeout=timeout_s)
+        if answer.error is not None:
+            raise KafkaException(answer.error)
+        return int(answer.offset)
 
     def _take(self, wait_s: float) -> None:
         messages: list[Any] = self._consumer.consume(_BATCH, wait_s)
