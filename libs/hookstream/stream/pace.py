@@ -1,6 +1,6 @@
 """Pace: how far apart turns are. Pure: told the time, never asks for it."""
 
-APART_S = 0.02
+APART_S = 0.01
 """Under load a turn begins this long after the one before: what a turn costs is shared by more."""
 BUSY_PER_S = 600
 """From so many records a second on it is load; below, each record is taken the moment it comes."""
