@@ -5,8 +5,8 @@ from bench.http_load import closed_loop
 from bench.kafka_load import Load
 from bench.payloads import LANES, Times
 from bench.row import Row, row_of
-from bench.session import ALL, Session
-from bench.stage import Measured, Stage
+from bench.session import Session
+from bench.stage import ALL, Measured, Stage
 from bench.straight import Maker, configure
 
 CONFIGURED = (10, 1_000, 10_000, 100_000)

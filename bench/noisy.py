@@ -19,8 +19,8 @@ from bench.cpu import Spent, between, spent
 from bench.http_load import closed_loop, open_loop
 from bench.payloads import Times
 from bench.row import Row, ratio, row_of, tail, with_tail
-from bench.session import ALL, Session
-from bench.stage import PARTITIONS, Stage
+from bench.session import Session
+from bench.stage import ALL, PARTITIONS, Stage
 from bench.straight import Maker, configure, same_partition
 from hookstream.model.policy import Policy, Schedule
 from hookstream.model.records import Event, Webhook

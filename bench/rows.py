@@ -9,7 +9,7 @@ from bench.http_load import closed_loop, open_loop
 from bench.kafka_load import Load
 from bench.payloads import Data, Times, small
 from bench.row import Row, row_of, with_tail
-from bench.session import ALL, Session
+from bench.session import Session
 from bench.stage import PARTITIONS, Measured, Stage
 from bench.straight import Maker, configure
 from hookstream.model.records import Webhook
@@ -69,7 +69,7 @@ def ingest_batch(session: Session) -> Row:
 def over_http(session: Session, name: str, data: Data = small, count: int | None = None) -> Row:
     """The whole system, one event a request; then delays at 100 events/s."""
     stage, count = session.main(), count or session.sizes.events
-    stage.only(*ALL)
+    stage.all_caught_up()
     times: Times = {}
     requests = _requests(session, stage, count, times, data)
     port = stage.system.ports.ingest
@@ -84,7 +84,7 @@ def over_http(session: Session, name: str, data: Data = small, count: int | None
 def over_kafka(session: Session, name: str, data: Data = small, count: int | None = None) -> Row:
     """The whole system, produced to Kafka; then delays at 100 events/s."""
     stage, count = session.main(), count or session.sizes.events
-    stage.only(*ALL)
+    stage.all_caught_up()
     done = _produced(session, stage, count, data, None)
     steady = _produced(session, stage, int(PER_S * session.sizes.open_s), data, PER_S)
     return with_tail(row_of(name, count, done.seconds, done.cpu), steady.delays_ms)

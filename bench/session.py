@@ -13,10 +13,9 @@ from bench.ground import Ground
 from bench.http_load import closed_loop
 from bench.kafka_load import Load
 from bench.payloads import LANES, Data, Times, small
-from bench.stage import PARTITIONS, Stage
+from bench.stage import ALL, PARTITIONS, Stage
 from hookstream.model.records import Event, Webhook
 
-ALL = ("ingest", "router", "deliverer", "retry", "status", "console")
 _NUMBERS = count(1)
 
 

@@ -21,8 +21,8 @@ from bench.drift import Look, Minute, all_flat, as_text, judged
 from bench.ground import Ground
 from bench.http_load import LoadError, closed_loop, open_loop
 from bench.payloads import LANES, Times, requests, small
-from bench.session import ALL, Session, Sizes
-from bench.stage import PARTITIONS, Stage
+from bench.session import Session, Sizes
+from bench.stage import ALL, PARTITIONS, Stage
 from bench.straight import Maker, configure
 from hookstream.model.policy import Policy, Schedule
 from hookstream.model.records import Event, Webhook

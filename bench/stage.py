@@ -17,13 +17,15 @@ from bench.watch import Sample, Stretch, stretch, watched
 from hookstream.model.records import Webhook
 from hookstream.store.settings import PostgresSettings
 from hookstream.stream.table import Table
-from hookstream.stream.topics import OUTCOMES
+from hookstream.stream.topics import EVENTS, OUTCOMES
 from services.cli.api import Api
 from services.cli.entrance import Entrance, open_entrance
 from services.cli.ports import free
 from services.cli.service import Service
 from services.cli.system import STOP_S, System
 
+ALL = ("ingest", "router", "deliverer", "retry", "status", "console")
+"""Every service."""
 PARTITIONS = 4
 """As `make up` has: the broker spends by requests, and each is of one partition."""
 _LEAST_S = 90.0
@@ -198,12 +200,18 @@ class Stage:
                 raise WrongCount(f"{got} of {total} received within {bound_s(total):.0f} s")
             time.sleep(_LOOK_S)
 
-    def await_log(self) -> None:
-        """Until the log holds every outcome that is on the topic."""
-        ends = Ends(self.system.kafka, OUTCOMES)
+    def all_caught_up(self) -> None:
+        """All services run, and what rows before have sent to some of them alone is done."""
+        self.only(*ALL)
+        self.await_log(EVENTS)
+        self.await_log()
+
+    def await_log(self, topic: str = OUTCOMES) -> None:
+        """Until the log holds every outcome that is on the topic, or every record of another."""
+        ends = Ends(self.system.kafka, topic)
         deadline = time.monotonic() + bound_s(ends.total())
         try:
-            while self.logged() < ends.total():
+            while self.logged(topic) < ends.total():
                 if time.monotonic() > deadline:
                     raise WrongCount("the log was not complete in time")
                 time.sleep(_LOG_LOOK_S)
