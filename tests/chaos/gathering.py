@@ -26,8 +26,9 @@ from tests.chaos.scene import Scene, wanted_of
 from tests.fixtures.kafka import Seen, read_all
 
 LOOK_S = 0.1
-MOST_S = 900.0
-"""The end is waited for at most so long, also while deliveries still end."""
+MOST_S = 1_800.0
+"""The end is waited for at most so long, also while deliveries still end: of a receiver that takes
+nothing some three a second do, and twenty come."""
 MOVES = {"revoked", "lost"}
 _STATES = "SELECT count(*) FROM deliveries WHERE state IN ('succeeded', 'failed')"
 _OFFSETS = "SELECT partition, next_offset FROM consumer_offsets WHERE topic = 'outcomes'"
