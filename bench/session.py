@@ -58,7 +58,8 @@ class Session:
         """The stage with 64 webhooks made by the API, warmed up; nothing is under way in it.
 
         It is warmed up by as many events as a row sends: of fewer the broker's compiler would
-        still be at work while others are counted."""
+        still be at work while others are counted.
+        """
         stage = self.kept("main")
         if not self._webhooks:
             self.ground.tell("warming up")

@@ -107,8 +107,15 @@ class Replica:
         return {f"{self.name}#{n}": self.folder / f"{n}.log" for n in range(1, self.starts + 1)}
 
     def last_words(self) -> str:
-        """How it ended, and the end of its latest log."""
-        return f"exit code {self._child.exit_code}\n{tail(self._child.log)}"
+        """How it ended, its last errors, and the end of its latest log."""
+        log = self._child.log
+        errors = [
+            line
+            for line in log.read_text(errors="replace").splitlines()
+            if '"level":"error"' in line
+        ]
+        told = "\n".join([*errors[-3:], tail(log)])
+        return f"exit code {self._child.exit_code}\n{told}"
 
     def _is_ours(self, process: psutil.Process) -> bool:
         return process.cmdline()[-1:] == [str(self.folder)]

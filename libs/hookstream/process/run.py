@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread, Timer
 from time import monotonic
@@ -196,18 +197,22 @@ async def in_thread(name: str, work: Callable[[], Answer]) -> Answer:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Answer] = loop.create_future()
 
-    def report(settle: Callable[[], None]) -> None:
+    def settled(settle: Callable[[], None]) -> None:
         if not done.done():
             settle()
+
+    def report(settle: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the process ends for another reason: nobody waits any more
+            loop.call_soon_threadsafe(settled, settle)
 
     def body() -> None:
         try:
             answer = work()
         except BaseException as error:
             caught = error
-            loop.call_soon_threadsafe(report, lambda: done.set_exception(caught))
+            report(lambda: done.set_exception(caught))
         else:
-            loop.call_soon_threadsafe(report, lambda: done.set_result(answer))
+            report(lambda: done.set_result(answer))
 
     Thread(target=body, name=name, daemon=True).start()
     return await done

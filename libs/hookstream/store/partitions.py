@@ -33,7 +33,8 @@ def existing(cursor: Cursor) -> set[date]:
 def drop(cursor: Cursor, day: date) -> None:
     """Drop one day with all its rows, in this transaction, waiting two seconds for readers.
 
-    Tables are locked in the order in which batches write to them."""
+    Tables are locked in the order in which batches write to them.
+    """
     cursor.execute("SET LOCAL lock_timeout = '2s'")
     _alone(cursor)
     for table in reversed(CUT):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 from msgspec import Struct
 
 from hookstream.model.config import Config
@@ -118,8 +118,8 @@ class Table:
         """One request: `get_watermark_offsets` would ask for the beginning, too."""
         at = TopicPartition(self._at.topic, self._at.partition, OFFSET_END)
         (answer,) = self._asker.offsets_for_times([at], timeout=timeout_s)
-        if answer.error is not None:
-            raise KafkaException(answer.error)
+        if answer.error is not None or answer.offset < 0:
+            raise KafkaException(answer.error or KafkaError(KafkaError.UNKNOWN))
         return int(answer.offset)
 
     def _take(self, wait_s: float) -> None:
