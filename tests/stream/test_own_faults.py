@@ -3,6 +3,9 @@ thread would end alone, and what it is there for with it."""
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from time import sleep
 from typing import Any
 
 import pytest
@@ -14,10 +17,12 @@ from hookstream.process.run import Context
 from hookstream.process.settings import Environment
 from hookstream.process.streaming import Streaming
 from hookstream.process.telemetry import TelemetrySettings, make
+from hookstream.stream.loop import Handler
+from hookstream.stream.record import Assignment
 from hookstream.stream.registry import RegistrySettings
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
-from hookstream.stream.topics import DEAD
+from hookstream.stream.topics import DEAD, EVENTS, OUTCOMES
 from hookstream.stream.writer import Ack, Writer
 from tests.fixtures.kafka import put, wait_until
 
@@ -65,9 +70,59 @@ def test_what_fails_for_all_that_waits_is_told_once(kafka: KafkaSettings) -> Non
     assert "producing failed" in told[0]
 
 
+class Slow(Handler):
+    """Is given partitions, and takes a moment to give them back."""
+
+    def __init__(self) -> None:
+        self.has_some, self.has_closed = threading.Event(), False
+
+    def assigned(self, taken: Sequence[Assignment]) -> Mapping[tuple[str, int], int]:
+        if taken:
+            self.has_some.set()
+        return {}
+
+    def revoked(self, going: Sequence[Assignment], within_s: float) -> None:
+        sleep(1)
+        self.has_closed = True
+
+
+class Faulty(Handler):
+    """Fails once the other one has partitions."""
+
+    def __init__(self, other: Slow) -> None:
+        self.other = other
+
+    def turned(self) -> None:
+        if self.other.has_some.is_set():
+            faulty()
+
+
+async def test_where_one_loop_fails_the_others_leave_their_groups_before_the_process_ends(
+    kafka: KafkaSettings,
+) -> None:
+    async with opened(kafka, {"slow": [OUTCOMES], "faulty": [EVENTS]}) as streaming:
+        slow = Slow()
+        streaming.loop("slow", slow, kind=None)
+        streaming.loop("faulty", Faulty(slow), kind=None)
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(streaming.run(asyncio.Event()), WITHIN_S)
+        assert slow.has_closed
+
+
 async def test_an_answer_that_is_not_handled_on_the_event_loop_ends_the_service(
     kafka: KafkaSettings,
 ) -> None:
+    async with opened(kafka, {}) as streaming:
+        streaming.writer.produce(DEAD, b"1", faulty)
+        with pytest.raises(RuntimeError, match="a fault of ours"):
+            await asyncio.wait_for(streaming.run(asyncio.Event()), WITHIN_S)
+
+
+@asynccontextmanager
+async def opened(
+    kafka: KafkaSettings, reads: Mapping[str, Sequence[str]]
+) -> AsyncIterator[Streaming]:
+    """A service's end of Kafka, open."""
     environ = {
         "HOOKSTREAM_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "HOOKSTREAM_KAFKA_TOPIC_PREFIX": kafka.topic_prefix,
@@ -75,12 +130,11 @@ async def test_an_answer_that_is_not_handled_on_the_event_loop_ends_the_service(
     }
     environment = Environment(environ, (KafkaSettings, RegistrySettings))
     telemetry, logs = make("ingest", "0", TelemetrySettings()), Logs("ingest")
-    streaming = Streaming(Context(environment, logs, Health(), telemetry), "ingest", {})
-    stop = asyncio.Event()
-    assert await streaming.open(stop, answers_here=True)
-    streaming.writer.produce(DEAD, b"1", faulty)
-    with pytest.raises(RuntimeError, match="a fault of ours"):
-        await asyncio.wait_for(streaming.run(stop), WITHIN_S)
-    await streaming.close()
-    telemetry.shutdown()
-    logs.close()
+    streaming = Streaming(Context(environment, logs, Health(), telemetry), "ingest", reads)
+    assert await streaming.open(asyncio.Event(), answers_here=True)
+    try:
+        yield streaming
+    finally:
+        await streaming.close()
+        telemetry.shutdown()
+        logs.close()

@@ -143,12 +143,13 @@ class Streaming:
         )
         for loop in self._loops.values():
             loop.stop()
-        await asyncio.gather(*looping)
+        # Each leaves its group, also where another has failed.
+        await asyncio.gather(*looping, return_exceptions=True)
         known.set()
         await asking
         stopping.cancel()
         failed.cancel()
-        for task in beside:
+        for task in (*looping, *beside):
             if task.done():
                 task.result()
         if self._reason is not None:
