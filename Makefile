@@ -35,14 +35,14 @@ check: $(STAMP) ## lint, format, types, imports, tests without I/O: fast
 
 # Three at a time on two cores: tests wait a lot. By file, in the order that tests/conftest.py says.
 BY_FILE = --dist loadfile --no-loadscope-reorder
-MINUTE = tests/products/test_schedules_first_minute.py
-ALONE = $(filter-out $(MINUTE),$(shell grep -rl 'pytest.mark.alone' tests --include='test_*.py'))
+QUIET = tests/products/test_schedules_first_minute.py tests/system/test_faults.py
+ALONE = $(filter-out $(QUIET),$(shell grep -rl 'pytest.mark.alone' tests --include='test_*.py'))
 
 tests: $(STAMP)
 	$(BIN)/python -m hookstream.embedded.archive
 	$(BIN)/pytest --ignore=tests/unit -m "not alone" -n 3 $(BY_FILE)
 	$(BIN)/pytest $(ALONE) -n 2 $(BY_FILE)
-	$(BIN)/pytest $(MINUTE)
+	$(BIN)/pytest $(QUIET)
 	@echo "== tests on real Kafka and PostgreSQL: passed =="
 
 test: ## all of it: check, tests on real Kafka and PostgreSQL, the demo once
