@@ -6,8 +6,9 @@ from bench.kafka_load import Load
 from bench.payloads import LANES, Times
 from bench.row import Row, row_of
 from bench.session import Session
-from bench.stage import ALL, Measured, Stage
+from bench.stage import Measured, Stage
 from bench.straight import Maker, configure
+from services.cli.settings import SERVICES
 
 CONFIGURED = (10, 1_000, 10_000, 100_000)
 FANS = (1, 4, 10, 100, 1_000)
@@ -26,7 +27,7 @@ def webhooks(session: Session, count: int) -> Row:
         maker, url = Maker(stage), f"{stage.receiver.url}/many"
         lanes = ((f"many{n}", f"{url}/{n % LANES}", [f"many.{n}"]) for n in range(count))
         configure(stage, (maker.webhook(*lane) for lane in lanes))
-        took = stage.only(*ALL)
+        took = stage.only(*SERVICES)
         ready = stage.sample(0)
         _produced(session, stage, session.sizes.warm, count)
         done = _produced(session, stage, session.sizes.events, count)
@@ -42,7 +43,7 @@ def webhooks(session: Session, count: int) -> Row:
 def fan_out(session: Session, fan: int) -> Row:
     """Each event for so many webhooks, over HTTP; all figures are of deliveries."""
     stage = session.kept("fanout")
-    stage.only(*ALL)
+    stage.only(*SERVICES)
     maker, kind, url = Maker(stage), f"fan{fan}", f"{stage.receiver.url}/fan{fan}"
     names = (f"fan{fan}-{n}" for n in range(fan))
     configure(stage, (maker.webhook(name, f"{url}/{name}", [f"{kind}.*"]) for name in names))

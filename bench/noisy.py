@@ -20,10 +20,11 @@ from bench.http_load import closed_loop, open_loop
 from bench.payloads import Times
 from bench.row import Row, ratio, row_of, tail, with_tail
 from bench.session import Session
-from bench.stage import ALL, PARTITIONS, Stage
+from bench.stage import PARTITIONS, Stage
 from bench.straight import Maker, configure, same_partition
 from hookstream.model.policy import Policy, Schedule
 from hookstream.model.records import Event, Webhook
+from services.cli.settings import SERVICES
 
 SHARE = 0.1
 PER_S = 600.0
@@ -86,7 +87,7 @@ def noisy(session: Session) -> Row:
     """Columns: the good ones beside a receiver that hangs; figures: the same without."""
     count, paced = session.sizes.events, int(PER_S * session.sizes.open_s)
     with session.fresh("noisy") as stage:
-        stage.only(*ALL)
+        stage.only(*SERVICES)
         maker, port = Maker(stage), stage.system.ports.ingest
         url = f"{stage.receiver.url}/{GOOD}"
         configure(stage, [maker.webhook(GOOD, url, [f"{GOOD}.*"], PATIENT)])

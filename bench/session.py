@@ -13,8 +13,9 @@ from bench.ground import Ground
 from bench.http_load import closed_loop
 from bench.kafka_load import Load
 from bench.payloads import LANES, Data, Times, small
-from bench.stage import ALL, PARTITIONS, Stage
+from bench.stage import PARTITIONS, Stage
 from hookstream.model.records import Event, Webhook
+from services.cli.settings import SERVICES
 
 _NUMBERS = count(1)
 
@@ -63,7 +64,7 @@ class Session:
         stage = self.kept("main")
         if not self._webhooks:
             self.ground.tell("warming up")
-            stage.only(*ALL)
+            stage.only(*SERVICES)
             self._webhooks = stage.subscribe()
             self.warm(stage, "bench", count=self.sizes.events)
         return stage

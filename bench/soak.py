@@ -22,7 +22,7 @@ from bench.ground import Ground
 from bench.http_load import LoadError, closed_loop, open_loop
 from bench.payloads import LANES, Times, requests, small
 from bench.session import Session, Sizes
-from bench.stage import ALL, PARTITIONS, Stage
+from bench.stage import PARTITIONS, Stage
 from bench.straight import Maker, configure
 from hookstream.model.policy import Policy, Schedule
 from hookstream.model.records import Event, Webhook
@@ -31,6 +31,7 @@ from hookstream.stream.bounds import bounds
 from hookstream.stream.remembered import TURN_BYTES
 from hookstream.stream.topics import OUTCOMES
 from services.cli.percentiles import percentile
+from services.cli.settings import SERVICES
 from services.cli.up import explained
 
 CAPACITY_EVENTS = 10_000
@@ -172,7 +173,7 @@ def main(minutes: float, rate: float, file: Path | None) -> None:
     with explained(), Ground(click.echo) as ground, Session(ground, Sizes()) as session:
         stage = session.main()
         configure(stage, [_failing(stage)])
-        stage.only(*ALL)
+        stage.only(*SERVICES)
         most = 2 * rate or capacity(session, stage)
         click.echo(f"{most / 2:.0f} events/s for {minutes:g} minutes")
         soak = Soak(stage, most / 2, minutes * 60)

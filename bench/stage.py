@@ -22,10 +22,9 @@ from services.cli.api import Api
 from services.cli.entrance import Entrance, open_entrance
 from services.cli.ports import free
 from services.cli.service import Service
+from services.cli.settings import SERVICES
 from services.cli.system import STOP_S, System
 
-ALL = ("ingest", "router", "deliverer", "retry", "status", "console")
-"""Every service."""
 PARTITIONS = 4
 """As `make up` has: the broker spends by requests, and each is of one partition."""
 _LEAST_S = 90.0
@@ -202,7 +201,7 @@ class Stage:
 
     def all_caught_up(self) -> None:
         """All services run, and what rows before have sent to some of them alone is done."""
-        self.only(*ALL)
+        self.only(*SERVICES)
         self.await_log(EVENTS)
         self.await_log()
 
