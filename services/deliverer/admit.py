@@ -185,14 +185,15 @@ def _may_wait(
 def _room(webhook: Webhook, health: Health, view: View, most: int) -> float:
     """How many may wait for a webhook of which `most` may be open.
 
-    A limit that was never cut is still growing: its wait list is as long as it may become, so that
-    the first burst for a webhook goes out at once, answer by answer; and as long as goes out within
-    a second, since to put that off would cost more than to send it.
+    As many as go out within a second, since to put that off would cost more than to send it; and of
+    those whose pace is not known, or who are suspects, four times as many as may be open. A limit
+    that was never cut is still growing: its wait list is as long as it may become, so that the
+    first burst for a webhook goes out at once, answer by answer.
     """
-    if health.is_cut:
-        return 4 * most
-    room = 4 * max(most, ceiling_of(webhook))
-    return max(room, view.patience_ms / view.pace_ms) if view.pace_ms else room
+    room = 4 * (most if health.is_cut else max(most, ceiling_of(webhook)))
+    if health.suspect or not view.pace_ms:
+        return room
+    return max(room, view.patience_ms / view.pace_ms)
 
 
 def _is_due_back(delivery: Delivery) -> bool:

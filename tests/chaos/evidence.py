@@ -86,6 +86,7 @@ class Retry(NamedTuple):
 class Logged(NamedTuple):
     """An outcome: when Kafka had it, and when it was seen to be in Postgres."""
 
+    partition: int
     appended_ns: int
     logged_ns: int
 

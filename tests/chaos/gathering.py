@@ -192,4 +192,4 @@ def _logged(seen: Seen, log: LogWatch) -> Logged | None:
     logged_ns = log.logged_ns(seen.partition, seen.offset)
     if logged_ns is None:
         return None
-    return Logged(seen.timestamp_ms * 1_000_000, logged_ns)
+    return Logged(seen.partition, seen.timestamp_ms * 1_000_000, logged_ns)

@@ -57,8 +57,10 @@ def admitted(health: Health, view: View, exact: bool = False, **delivery: Any) -
         (FINE, View(has_slot=False), Wait()),
         (FINE, View(silent=1, in_flight=1, has_slot=False), Wait()),
         (OPEN, View(), Go()),  # the probe
-        (CUT, View(in_flight=8, waiting=31, pace_ms=10), Wait()),
-        (CUT, View(in_flight=8, waiting=32, pace_ms=10), Defer(NOW + 331, "busy", NOW + 330)),
+        (CUT, View(in_flight=8, waiting=99, pace_ms=10), Wait()),
+        (CUT, View(in_flight=8, waiting=100, pace_ms=10), Defer(NOW + 1011, "busy", NOW + 1010)),
+        (CUT, View(in_flight=8, waiting=31, pace_ms=100), Wait()),
+        (CUT, View(in_flight=8, waiting=32, pace_ms=100), Defer(NOW + 3301, "busy", NOW + 3300)),
         (FINE, View(in_flight=8, waiting=511, pace_ms=10), Wait()),
         (FINE, View(in_flight=8, waiting=512, pace_ms=10), Defer(NOW + 5131, "busy", NOW + 5130)),
         (
@@ -123,12 +125,15 @@ def test_those_without_a_time_of_their_own_come_back_together() -> None:
 
 
 def test_as_many_wait_in_memory_as_go_out_within_a_second() -> None:
-    """More where this process is behind its clock; no more where the limit was cut."""
+    """More where this process is behind its clock; no more than four times its limit for a suspect,
+    whose pace is that of better days."""
     full = View(in_flight=8, waiting=900, pace_ms=1)
     assert admitted(FINE, full) == Wait()
     assert isinstance(admitted(FINE, replace(full, waiting=1000)), Defer)
     assert admitted(FINE, replace(full, waiting=1000, patience_ms=1800)) == Wait()
-    assert isinstance(admitted(CUT, full), Defer)
+    assert admitted(CUT, full) == Wait()
+    last = replace(full, in_flight=1, pace_ms=5, waiting=4)
+    assert isinstance(admitted(Health(limit=1, is_cut=True), last), Defer)
 
 
 def test_a_quarter_of_the_time_put_off_keeps_deferrals_few() -> None:

@@ -1,7 +1,8 @@
 """A process, a delay line and receivers on a clock of its own: what `Lanes` makes of a load.
 
-One partition is read in order, at most `READ_PER_MS` records a millisecond, and not while the
-process is full. What is deferred comes back at its time, behind what was there before.
+One partition is read in order, at most `READ_PER_MS` records a millisecond, or all of them at once
+where the process comes to read only every so often; and not while it is full. What is deferred
+comes back at its time, behind what was there before.
 """
 
 from collections import Counter, defaultdict, deque
@@ -41,9 +42,12 @@ def hangs(_: int) -> Reply:
 class Simulated:
     """`behaviours`: each webhook's. Times are milliseconds from the start."""
 
-    def __init__(self, behaviours: dict[str, Behaviour], slots: int = 2000) -> None:
+    def __init__(
+        self, behaviours: dict[str, Behaviour], slots: int = 2000, read_every_ms: int = 1
+    ) -> None:
         self.lanes = Lanes(slots, 64 * MB)
         self.behaviours = behaviours
+        self.read_every_ms = read_every_ms
         self.now_ms = START
         self.sent: dict[str, list[int]] = defaultdict(list)
         """When requests of each webhook went out."""
@@ -100,14 +104,19 @@ class Simulated:
                 self._unread.append(turn)
             else:
                 self._answer(turn, reply)
-        for _ in range(READ_PER_MS):
-            if not self._unread or lanes.is_full:
-                break
-            turn = self._unread.popleft()
-            self._plan(turn, lanes.submit(turn, now_ms))
+        self._read()
         self.full_ms += lanes.is_full
         self.most_waiting = max(self.most_waiting, lanes.waiting)
         self.most_held = [max(pair) for pair in zip(self.most_held, lanes.shares.held, strict=True)]
+
+    def _read(self) -> None:
+        if self.now_ms % self.read_every_ms:
+            return
+        for _ in range(READ_PER_MS * self.read_every_ms):
+            if not self._unread or self.lanes.is_full:
+                break
+            turn = self._unread.popleft()
+            self._plan(turn, self.lanes.submit(turn, self.now_ms))
 
     def _answer(self, turn: Turn, reply: Reply) -> None:
         took_ms, status, retry_after = reply

@@ -20,7 +20,7 @@ from tests.chaos.evidence import (
     Request,
     Retry,
 )
-from tests.chaos.gaps import gaps_ms
+from tests.chaos.gaps import gaps
 from tests.chaos.plan import long_plan, short_plan
 from tests.chaos.report import as_text, report
 
@@ -262,9 +262,47 @@ def test_the_gap_after_a_fault(target: str, gap_ms: float | None) -> None:
     seen = evidence(
         faults=[fault("kill", target, 0.1, 0.5)],
         retries=[Retry(at(0.2), at(0.6)), Retry(at(5), at(9))],
-        logged=[Logged(at(0.1), at(0.8)), Logged(at(5), at(9))],
+        logged=[
+            Logged(1, at(0.1), at(0.2)),  # seen now, and logged before
+            Logged(1, at(0.1), at(0.8)),
+            Logged(1, at(0.1), at(0.9)),  # that it catches up later is no gap
+            Logged(1, at(5), at(9)),
+        ],
     )
-    assert gaps_ms(seen) == [gap_ms]
+    [gap] = gaps(seen)
+    assert (gap and gap.ms) == gap_ms
+
+
+@pytest.mark.parametrize(
+    ("faults", "counted_s"),
+    [
+        pytest.param([("kill", ONE, 0, 1)], 20, id="alone"),
+        pytest.param([("kill", ONE, 0, 1), ("kill", "kafka-1", 9, 12)], 11, id="one in another"),
+        pytest.param([("kill", ONE, 0, 1), ("kill", "status-1#1", 9, 12)], 20, id="other work"),
+        pytest.param([("kill", ONE, 0, 1), ("kill", TWO, 12, 13)], 20, id="after its time"),
+        pytest.param([("kill", ONE, 0, 1), ("kill", TWO, 20.5, 22)], 20, id="after its end"),
+        pytest.param(
+            [("kill", ONE, 0, 1), ("kill", TWO, 8, 9), ("stop", "kafka-1", 16, 21)], 4, id="three"
+        ),
+    ],
+)  # fmt: skip
+def test_a_gap_counts_from_the_last_fault_that_fell_into_it(
+    faults: list[tuple[str, str, float, float]], counted_s: float
+) -> None:
+    """The session is 6 s, so the bound is 11."""
+    seen = evidence(requests=[request(20)], faults=[fault(*each) for each in faults])
+    gap = gaps(seen)[0]
+    assert gap is not None
+    assert gap.ms == 20_000
+    assert gap.counted_ms == counted_s * 1000
+
+
+def test_a_log_that_waits_for_postgres_is_counted_from_its_return() -> None:
+    seen = evidence(
+        faults=[fault("kill", "status-1#1", 1, 3), fault("away", "postgres", 0, 100)],
+        logged=[Logged(1, at(0.9), at(104))],
+    )
+    assert [gap and gap.counted_ms for gap in gaps(seen)] == [4000, 4000]
 
 
 def test_a_gap_beyond_its_bound_fails_the_run() -> None:

@@ -166,6 +166,26 @@ def test_what_comes_while_a_webhook_hangs_is_put_off_a_few_times(out_s: int) -> 
     assert len(world.sent[hung.id]) == count
 
 
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_limit_that_was_cut_does_not_slow_a_receiver_that_answers_at_once(status: int) -> None:
+    """A 500 does not raise it again: it stays at two, of five milliseconds each. That is 400 a
+    second, also where a process reads ten times a second what came meanwhile; so 3,000 that come at
+    once, beside others, are sent within ten seconds or so, and put off less than once each."""
+    [webhook] = hooks("wh", 1)
+    answers = takes(5, status)
+    world = Simulated(
+        {webhook.id: lambda now: (hangs if now < 20_000 else answers)(now)}, read_every_ms=100
+    )
+    every(world, [webhook], 500, 20_000)
+    world.run(100_000)
+    begun, before = len(world.sent[webhook.id]), world.deferrals[webhook.id]
+    world.load(webhook, [100_000] * 3000)
+    count = 3000 + every(world, [webhook], 30, 120_000, start=100_000)
+    world.run(121_000)
+    assert len(world.sent[webhook.id]) - begun == count
+    assert world.deferrals[webhook.id] - before < 3000
+
+
 def test_a_process_without_time_takes_no_receiver_for_slow() -> None:
     """It answers at once; this process looks half a second later. Nothing is put off for that,
     and thousands that came meanwhile wait in memory, or on their topic."""

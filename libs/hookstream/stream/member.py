@@ -7,14 +7,14 @@ from hookstream.stream.settings import ClientConfig, KafkaSettings
 REPLACED = frozenset(
     {
         KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.ILLEGAL_GENERATION,
         KafkaError.FENCED_INSTANCE_ID,
         KafkaError.FENCED_MEMBER_EPOCH,
         KafkaError._ASSIGNMENT_LOST,
         KafkaError._FENCED,
     }
 )
-"""What a commit is refused with if others may have our partitions; all else says nothing of it."""
+"""What a commit is refused with if others may have our partitions; all else says nothing of it. Nor
+does ILLEGAL_GENERATION: the broker knows us, and we have not heard yet how a rebalance ended."""
 REFUSED_S = 30.0
 """So long after a refusal, partitions that are still ours by name end the process."""
 _NEW_PARTITIONS_MS = 5_000

@@ -1,18 +1,23 @@
-"""A loop that is full while its group takes a new member goes on with what it keeps."""
+"""A loop whose group takes a new member goes on with what it keeps: also where it was full then, or
+was asking just then whether it had been replaced."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import pytest
+
 from hookstream.model.records import GroupNote
+from hookstream.stream import loop as of_loop
 from hookstream.stream import topics
 from hookstream.stream.groups import start_group
 from hookstream.stream.loop import Handler, Loop
-from hookstream.stream.record import Record
+from hookstream.stream.record import Assignment, Record
 from hookstream.stream.settings import KafkaSettings
 from tests.fixtures.kafka import PARTITIONS, produce, run_in_thread, wait_until
 
-GROUP = "paused"
+GROUP = "rebalanced"
+TIMES = 3
 
 
 class Taking(Handler):
@@ -21,7 +26,7 @@ class Taking(Handler):
     def __init__(self) -> None:
         self.is_full = False
         self.seen: list[bytes] = []
-        self.full_for = 0
+        self.gone: list[int] = []
 
     def handle(self, records: list[Record]) -> None:  # type: ignore[override]
         for record in records:
@@ -31,15 +36,20 @@ class Taking(Handler):
     def full(self) -> bool:
         return self.is_full
 
+    def lost(self, assignments: Sequence[Assignment]) -> None:
+        self.gone += [assignment.partition for assignment in assignments]
+
 
 @contextmanager
 def looping(kafka: KafkaSettings) -> Iterator[tuple[Loop, Taking]]:
     handler = Taking()
     loop = Loop(kafka, GROUP, [topics.EVENTS], handler)
     thread: threading.Thread = run_in_thread(loop.run)
-    yield loop, handler
-    loop.stop()
-    thread.join(20)
+    try:
+        yield loop, handler
+    finally:
+        loop.stop()
+        thread.join(20)
     assert not thread.is_alive()
 
 
@@ -59,3 +69,19 @@ def test_partitions_kept_in_a_rebalance_are_read_on_once_there_is_room(
             wait_until(lambda: sorted(handler.seen + other.seen) == sorted(sent), 20)
             assert handler.seen
             assert other.seen
+
+
+def test_a_rebalance_under_way_is_no_sign_of_having_been_replaced(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment the broker is a generation ahead, and refuses a commit of the one before."""
+    monkeypatch.setattr(of_loop, "STALL_S", 0.0)  # each turn is a stall, and followed by a commit
+    start_group(kafka, None, GroupNote(group=GROUP, partitions={topics.EVENTS: PARTITIONS}))
+    with looping(kafka) as (first, handler):
+        for _ in range(TIMES):
+            wait_until(lambda: len(first.assignments) == PARTITIONS, 30)
+            with looping(kafka) as (second, other):
+                wait_until(lambda: len(first.assignments) == len(second.assignments) == 2, 30)
+        wait_until(lambda: len(first.assignments) == PARTITIONS, 30)
+        assert handler.gone == other.gone == []
+        assert all(assignment.alive for assignment in first.assignments.values())
