@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from hookstream.model.checks import MAX_DATA, check_data, check_fields
 from hookstream.model.deliveries import first_turn
 from hookstream.model.ids import delivery_id
-from hookstream.model.json_data import check_schema
+from hookstream.model.json_schema import check_schema
 from hookstream.model.records import Delivery, Event, Webhook
 from hookstream.store.event_types import EVENT_TYPES, EventTypeRow
 from hookstream.store.pool import Pool

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hookstream.model.checks import check, check_data
 from hookstream.model.errors import Refusal
-from hookstream.model.json_data import check_json, check_schema_itself
+from hookstream.model.json_data import check_json
 from hookstream.model.records import EventType, Workspace
 from tests.unit.values import a_workspace, an_event
 
@@ -126,26 +126,6 @@ def test_a_schema_is_enforced_and_the_fault_named_by_its_path() -> None:
     refusal = checked(None, fitting, data=b'{"id":1,"n":[1,"x"]}')
     assert refusal is not None
     assert (refusal.code, refusal.field) == ("schema_mismatch", "data.n[1]")
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        b"[]",
-        b"{",
-        b'{"type":"nothing"}',
-        b'{"$ref":"http://127.0.0.1/x"}',
-        b'{"a":' + b" " * 65_536,
-    ],
-)
-def test_a_schema_that_is_none_or_reaches_elsewhere_is_refused(schema: bytes) -> None:
-    refusal = check_schema_itself(schema)
-    assert refusal is not None
-    assert refusal.code == "invalid_schema"
-
-
-def test_a_schema_may_refer_to_itself() -> None:
-    assert check_schema_itself(b'{"$ref":"#/$defs/a","$defs":{"a":{"type":"object"}}}') is None
 
 
 def test_a_schema_that_got_in_with_a_reference_elsewhere_asks_nobody() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 
 from hookstream.model.errors import Refusal
 from hookstream.model.ids import is_id
-from hookstream.model.json_data import check_json, check_schema
+from hookstream.model.json_data import check_json
+from hookstream.model.json_schema import check_schema
 from hookstream.model.operational import is_operational
 from hookstream.model.records import Event, EventType, Workspace
 

@@ -32,6 +32,7 @@ _PASSING = {
     "_DESTROY_BROKER",  # the connection it was asked over was given up
     "_TIMED_OUT",
     "_TRANSPORT",
+    "_UNKNOWN_PARTITION",  # what this client knows of the topic is only coming
     "_WAIT_COORD",
 }
 _Answer = TypeVar("_Answer")

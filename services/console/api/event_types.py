@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, StrictBool
 
 from hookstream.model.checks import MAX_DATA, is_type
-from hookstream.model.json_data import check_schema, check_schema_itself
+from hookstream.model.json_schema import check_schema, check_schema_itself
 from hookstream.store.change import Change, NameTaken
 from hookstream.store.event_types import (
     EVENT_TYPES,
