@@ -19,8 +19,8 @@ class Look(msgspec.Struct, frozen=True):
     rss_mb: float
     files: int
     threads: int
-    remembered_mb: float = 0.0
-    """Of it, at most, what fills a memory whose bound is known (operations.md, Sizes)."""
+    filling: Mapping[str, float] = {}
+    """By figure: of it, at most, what has a bound that is known (operations.md, Sizes)."""
 
 
 class Minute(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ class Verdict(msgspec.Struct, frozen=True):
     flat: bool
     judged: bool = True
     bounded: float = 0.0
-    """Of the rise, what filled a memory whose bound is known."""
+    """Of the rise, what has a bound that is known."""
 
 
 def judged(looks: Sequence[Look], minutes: Sequence[Minute]) -> list[Verdict]:
@@ -78,7 +78,7 @@ def judged(looks: Sequence[Look], minutes: Sequence[Minute]) -> list[Verdict]:
         mine = [look for look in looks if look.process == process]
         for figure in ("rss_mb", "files", "threads"):
             points = [(look.at_s, float(getattr(look, figure))) for look in mine]
-            filling = [(look.at_s, look.remembered_mb * (figure == "rss_mb")) for look in mine]
+            filling = [(look.at_s, look.filling.get(figure, 0.0)) for look in mine]
             found.append(verdict(process, figure, points, process in OURS, filling))
     for figure in ("p50_ms", "p99_ms", "unreceived", "unlogged"):
         points = [(minute.at_s, float(getattr(minute, figure))) for minute in minutes]

@@ -79,12 +79,13 @@ def open_loop(
     per_s: float,
     fine: bytes = b"202",
     within_s: float = 30.0,
+    pool: "Paced | None" = None,
 ) -> None:
     """Send requests at a steady pace, whatever the answers take; each when its time has come.
 
-    within_s: how long after the last the answers may take.
+    within_s: how long after the last the answers may take. pool: for who wants to look at it.
     """
-    uvloop.run(_open(port, requests, per_s, fine, within_s))
+    uvloop.run(_open(port, requests, per_s, fine, within_s, pool or Paced()))
 
 
 async def _closed(port: int, following: Next, fine: bytes) -> None:
@@ -140,9 +141,13 @@ class Steady(Poster):
 
 
 async def _open(
-    port: int, requests: Iterator[bytes], per_s: float, fine: bytes, within_s: float
+    port: int,
+    requests: Iterator[bytes],
+    per_s: float,
+    fine: bytes,
+    within_s: float,
+    pool: Paced,
 ) -> None:
-    pool = Paced()
     for _ in range(POSTERS):
         await _join(pool, port, fine)
     pool.answered = sent = 0

@@ -19,7 +19,7 @@ import psycopg
 
 from bench.drift import Look, Minute, all_flat, as_text, judged
 from bench.ground import Ground
-from bench.http_load import LoadError, closed_loop, open_loop
+from bench.http_load import LoadError, Paced, closed_loop, open_loop
 from bench.payloads import LANES, Times, requests, small
 from bench.session import Session, Sizes
 from bench.stage import PARTITIONS, Stage
@@ -57,6 +57,7 @@ class Soak:
         """Why sending ended before its time."""
         self._stage, self._per_s, self._seconds = stage, per_s, seconds
         self._times: Times = {}
+        self._pool = Paced()
         self._begun = time.monotonic()
 
     def run(self, tell: Callable[[str], None]) -> None:
@@ -75,7 +76,7 @@ class Soak:
     def _send(self) -> None:
         made = requests(self._events(int(self._per_s * self._seconds)), self._stage.entrance.key)
         try:
-            open_loop(self._stage.system.ports.ingest, made, self._per_s)
+            open_loop(self._stage.system.ports.ingest, made, self._per_s, pool=self._pool)
         except (OSError, LoadError) as error:
             self.wrong = f"{type(error).__name__}: {error}"
 
@@ -101,8 +102,14 @@ class Soak:
                 rss = sum(process.memory_info().rss for process in every) / 1e6
                 files = sum(process.num_fds() for process in every)
                 threads = sum(process.num_threads() for process in every)
-                mb = self._remembered() * TURN_BYTES / 1e6 if name == "deliverer" else 0.0
-                self.looks.append(Look(name, at_s, rss, files, threads, mb))
+                self.looks.append(Look(name, at_s, rss, files, threads, self._filling(name)))
+
+    def _filling(self, name: str) -> dict[str, float]:
+        """What has a bound of its own: turns remembered, and connections, of which the load opens
+        one more whenever all that it has wait for an answer."""
+        if name == "deliverer":
+            return {"rss_mb": self._remembered() * TURN_BYTES / 1e6}
+        return {"files": self._pool.opened} if name == "ingest" else {}
 
     def _remembered(self) -> int:
         """Turns, as the deliverer says."""

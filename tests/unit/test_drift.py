@@ -33,12 +33,19 @@ def test_what_grows_is_named() -> None:
 def test_what_fills_a_bounded_memory_is_not_named_until_it_is_full() -> None:
     def deliverer(*, filling_mb: float) -> list[Look]:
         grown = looks("deliverer", grows_mb=40)
-        return [replace(x, remembered_mb=filling_mb * n / 100) for n, x in enumerate(grown)]
+        return [replace(x, filling={"rss_mb": filling_mb * n / 100}) for n, x in enumerate(grown)]
 
     assert not_flat(deliverer(filling_mb=40), minutes()) == []
     assert not_flat(deliverer(filling_mb=5), minutes()) == [("deliverer", "rss_mb")]
     [told] = [v for v in judged(deliverer(filling_mb=40), minutes()) if v.bounded]
     assert (told.figure, round(told.bounded)) == ("rss_mb", 32)
+
+
+def test_connections_that_the_load_opens_are_not_files_that_grow() -> None:
+    grown = looks("ingest", files=40)
+    opened = [replace(x, filling={"files": 40 * n / 100}) for n, x in enumerate(grown)]
+    assert not_flat(grown, minutes()) == [("ingest", "files")]
+    assert not_flat(opened, minutes()) == []
 
 
 def test_buffers_of_kafka_are_shown_and_not_judged() -> None:
