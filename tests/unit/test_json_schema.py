@@ -81,6 +81,11 @@ def test_a_schema_may_refer_to_itself() -> None:
         pytest.param({"anyOf": [{"type": "string"}] * 3000}, [1] * 40_000, id="long messages"),
         pytest.param({"items": {"enum": list(names(6000))}}, [1] * 60_000, id="comparisons"),
         pytest.param({"items": {"required": list(names(6000))}}, [{}] * 60_000, id="many faults"),
+        pytest.param(
+            {"items": {"dependentRequired": {"k1": list(names(6000))}}},
+            [{"k1": 1}] * 20_000,
+            id="many faults of one member",
+        ),
         pytest.param({"items": names(5000)}, [1] * 60_000, id="no keywords"),
         pytest.param({"unevaluatedItems": {}}, [1] * 60_000, id="looked up in a list"),
         pytest.param(
