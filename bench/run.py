@@ -154,16 +154,20 @@ class Turns:
 
     def of(self, name: str, times: int) -> list[Row]:
         """One row, as a list: ours, and theirs if there are any."""
-        found = [self._round(name) for _ in range(times)]
+        found = [self._round(name, number) for number in range(times)]
         mine, *others = (merged(runs) for runs in zip(*found, strict=True))
         return [mine, *map(_marked, others)]
 
-    def _round(self, name: str) -> list[Row]:
+    def _round(self, name: str, number: int) -> list[Row]:
+        """Who is first changes from round to round: that alone can be a sixth of what is spent."""
+        order = self._sessions if number % 2 == 0 else self._sessions[::-1]
+        found = {id(session): self._beside_floor(session, name) for session in order}
+        return [found[id(session)] for session in self._sessions]
+
+    def _beside_floor(self, session: Session, name: str) -> Row:
         if self._always and name != "floor":
             self._floor = self._one(self._sessions[0], "floor")
-        return [self._beside_floor(self._one(each, name)) for each in self._sessions]
-
-    def _beside_floor(self, row: Row) -> Row:
+        row = self._one(session, name)
         if row.name == "floor":
             self._floor = row
             return row

@@ -7,9 +7,10 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import click
@@ -58,6 +59,7 @@ class Soak:
         self._stage, self._per_s, self._seconds = stage, per_s, seconds
         self._times: Times = {}
         self._pool = Paced()
+        self._receives = urlsplit(stage.receiver.url).port
         self._begun = time.monotonic()
 
     def run(self, tell: Callable[[str], None]) -> None:
@@ -102,14 +104,19 @@ class Soak:
                 rss = sum(process.memory_info().rss for process in every) / 1e6
                 files = sum(process.num_fds() for process in every)
                 threads = sum(process.num_threads() for process in every)
-                self.looks.append(Look(name, at_s, rss, files, threads, self._filling(name)))
+                filling = self._filling(name, every)
+                self.looks.append(Look(name, at_s, rss, files, threads, filling))
 
-    def _filling(self, name: str) -> dict[str, float]:
-        """What has a bound of its own: turns remembered, and connections, of which the load opens
-        one more whenever all that it has wait for an answer."""
-        if name == "deliverer":
-            return {"rss_mb": self._remembered() * TURN_BYTES / 1e6}
-        return {"files": self._pool.opened} if name == "ingest" else {}
+    def _filling(self, name: str, every: Sequence[psutil.Process]) -> dict[str, float]:
+        """What has a bound of its own: turns remembered; and connections, one more of which the
+        load opens, and the deliverer keeps, whenever all that there are wait for an answer."""
+        if name == "ingest":
+            return {"files": self._pool.opened}
+        if name != "deliverer":
+            return {}
+        found = [each for process in every for each in process.net_connections("tcp")]
+        kept = sum(1 for each in found if each.raddr and each.raddr.port == self._receives)
+        return {"rss_mb": self._remembered() * TURN_BYTES / 1e6, "files": kept}
 
     def _remembered(self) -> int:
         """Turns, as the deliverer says."""

@@ -74,7 +74,11 @@ class Connections(aiohttp.TCPConnector):
         return dial
 
     async def kept(self, key: ConnectionKey) -> Connection | None:
-        """One that is open and idle, now in use; None where a new one is needed."""
+        """Of those that are open and idle the one used last, now in use; None where a new one is
+        needed. If each had its turn, as the connector has it, none would ever be idle for long, and
+        a receiver would be held as many as it once needed at a time."""
+        if idle := self._conns.get(key):
+            idle.rotate(1)
         return await self._get(key, [])
 
     async def _create_connection(self, *args: Any) -> Any:

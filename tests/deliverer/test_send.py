@@ -326,6 +326,24 @@ async def test_any_transport_of_httpx_fits_behind_the_seam() -> None:
     assert (answer.status, answer.body) == (202, b"later")
 
 
+async def test_of_connections_that_are_kept_the_one_used_last_is_taken() -> None:
+    """The others are idle, and closed when that has been long enough."""
+    ports: list[int] = []
+
+    async def noting(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ports.append(writer.get_extra_info("peername")[1])
+        writer.write(OK)
+
+    async with receiving(noting) as receiver, sending() as sender:
+        request = a_request(receiver.url())
+        await asyncio.gather(*(sender.send(request, 5000) for _ in range(5)))
+        at_once = len(set(ports))
+        for _ in range(5):
+            await sender.send(request, 5000)
+    assert at_once > 1
+    assert len(set(ports[5:])) == 1
+
+
 async def test_our_transport_fits_under_an_httpx_client() -> None:
     connections = Connections(LOOPBACK, Egress(LOOPBACK.networks).open_socket, 10)
     async with (
