@@ -11,6 +11,7 @@ from hookstream.stream.groups import waited_out
     [
         KafkaError._DESTROY_BROKER,
         KafkaError._TRANSPORT,
+        KafkaError._UNKNOWN_PARTITION,
         KafkaError.NOT_COORDINATOR,
         KafkaError.OFFSET_NOT_AVAILABLE,
     ],
