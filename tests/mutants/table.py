@@ -247,6 +247,27 @@ APART = (
         "        full = not windows and (\n            self._handler.full()\n",
         ("tests/system/test_bounded.py",),
     ),
+    Mutant(
+        "a rebalance under way counts as having been replaced",
+        "libs/hookstream/stream/member.py",
+        "        KafkaError.UNKNOWN_MEMBER_ID,\n",
+        "        KafkaError.UNKNOWN_MEMBER_ID,\n        KafkaError.ILLEGAL_GENERATION,\n",
+        ("tests/stream/test_rebalances.py",),
+    ),
+    Mutant(
+        "a limit that was cut keeps four times as many waiting, and no more",
+        "services/deliverer/admit.py",
+        "    if health.suspect or not view.pace_ms:\n",
+        "    if health.is_cut or not view.pace_ms:\n",
+        ("tests/unit/test_isolation.py", "tests/deliverer/test_admit.py"),
+    ),
+    Mutant(
+        "a slow pattern of a schema costs no steps",
+        "libs/hookstream/model/json_schema.py",
+        "    _meter.get().spend(len(text) * compiled.programsize // 2048)\n",
+        "",
+        ("tests/unit/test_json_schema.py",),
+    ),
 )
 
 SAFE = (
