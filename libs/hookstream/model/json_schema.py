@@ -25,8 +25,8 @@ from hookstream.model.errors import Refusal
 
 MAX_SCHEMA = 65_536
 MAX_STEPS = 50_000
-"""Some 10 µs each: half a second or so at the very worst. A payload of 256 KiB takes some 10,000 with a
-schema that names all its members."""
+"""Some 10 µs each: half a second or so at the very worst. A payload of 256 KiB takes some 10,000
+with a schema that names all its members."""
 _MAX_PATTERN = 1_000
 
 _Schema = dict[str, Any]
