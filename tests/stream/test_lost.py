@@ -1,8 +1,6 @@
 """An offset below its log's start: what was deleted unread is counted, told and shown as lost."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx2
 import pytest
@@ -15,46 +13,17 @@ from hookstream.stream.admin import admin_client
 from hookstream.stream.bounds import bounds
 from hookstream.stream.gap import Gap
 from hookstream.stream.groups import committed, set_offsets, start_group
-from hookstream.stream.loop import Handler, Loop
-from hookstream.stream.record import Record
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import DEAD, EVENTS
 from services.cli import offsets
 from services.cli.brokers import KAFKA_ADDRESS
-from tests.fixtures.kafka import PARTITIONS, produce, put, read_all, run_in_thread, wait_until
+from tests.fixtures.kafka import PARTITIONS, produce, put, read_all, wait_until
 from tests.started import started
+from tests.stream.looping import looping
 
 GROUP = "lost"
 WITHIN_S = 40
 NOTE = GroupNote(group=GROUP, partitions={EVENTS: PARTITIONS})
-
-
-class Taking(Handler):
-    """Finishes what it gets, once it may."""
-
-    def __init__(self) -> None:
-        self.seen: list[bytes] = []
-        self.is_full = False
-
-    def handle(self, records: list[Record]) -> None:  # type: ignore[override]
-        for record in records:
-            self.seen.append(record.raw)
-            record.done()
-
-    def full(self) -> bool:
-        return self.is_full
-
-
-@contextmanager
-def looping(kafka: KafkaSettings) -> Iterator[tuple[Loop, Taking, list[Gap]]]:
-    handler, gaps = Taking(), list[Gap]()
-    loop = Loop(kafka, GROUP, [EVENTS], handler)
-    loop.on_gap = gaps.append
-    thread = run_in_thread(loop.run)
-    yield loop, handler, gaps
-    loop.stop()
-    thread.join(20)
-    assert not thread.is_alive()
 
 
 def sent(kafka: KafkaSettings, *numbers: int) -> list[bytes]:
@@ -88,9 +57,9 @@ def test_what_was_deleted_before_it_was_read_is_told_and_the_rest_goes_on(
     start_group(kafka, None, NOTE)
     set_offsets(kafka, GROUP, EVENTS, {partition(kafka): 10})
     delete_below(kafka, 50)
-    with looping(kafka) as (loop, handler, gaps):
+    with looping(kafka, GROUP) as (loop, handler):
         wait_until(lambda: handler.seen == records[50:], WITHIN_S)
-        assert gaps == [Gap(EVENTS, partition(kafka), 10, 50, 40)]
+        assert handler.gaps == [Gap(EVENTS, partition(kafka), 10, 50, 40)]
         wait_until(lambda: commit(kafka) == 60, WITHIN_S)
         handler.is_full = True  # now retention is faster than a loop that runs
         wait_until(lambda: loop._all_paused, WITHIN_S)
@@ -99,17 +68,17 @@ def test_what_was_deleted_before_it_was_read_is_told_and_the_rest_goes_on(
         handler.is_full = False
         wait_until(lambda: handler.seen == records[50:] + late[-5:], WITHIN_S)
         wait_until(lambda: commit(kafka) == 100, WITHIN_S)
-        assert gaps[1:] == [Gap(EVENTS, partition(kafka), 60, 95, 35)]
+        assert handler.gaps[1:] == [Gap(EVENTS, partition(kafka), 60, 95, 35)]
 
 
 def test_a_log_with_nothing_left_is_told_too_and_its_commit_moves_on(kafka: KafkaSettings) -> None:
     sent(kafka, *range(20))
     start_group(kafka, None, NOTE)
     delete_below(kafka, 20)
-    with looping(kafka) as (_, __, gaps):
-        wait_until(lambda: gaps, WITHIN_S)
+    with looping(kafka, GROUP) as (_, handler):
+        wait_until(lambda: handler.gaps, WITHIN_S)
         wait_until(lambda: commit(kafka) == 20, WITHIN_S)
-    assert [gap.records for gap in gaps] == [20]
+    assert [gap.records for gap in handler.gaps] == [20]
 
 
 def test_a_service_counts_it_alarms_and_shows_it(

@@ -1,67 +1,29 @@
 """A loop whose group takes a new member goes on with what it keeps: also where it was full then, or
 was asking just then whether it had been replaced."""
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
 import pytest
 
 from hookstream.model.records import GroupNote
 from hookstream.stream import loop as of_loop
 from hookstream.stream import topics
 from hookstream.stream.groups import start_group
-from hookstream.stream.loop import Handler, Loop
-from hookstream.stream.record import Assignment, Record
 from hookstream.stream.settings import KafkaSettings
-from tests.fixtures.kafka import PARTITIONS, produce, run_in_thread, wait_until
+from tests.fixtures.kafka import PARTITIONS, produce, wait_until
+from tests.stream.looping import looping
 
 GROUP = "rebalanced"
 TIMES = 3
-
-
-class Taking(Handler):
-    """Finishes what it gets; full for as long as it is told so."""
-
-    def __init__(self) -> None:
-        self.is_full = False
-        self.seen: list[bytes] = []
-        self.gone: list[int] = []
-
-    def handle(self, records: list[Record]) -> None:  # type: ignore[override]
-        for record in records:
-            self.seen.append(record.raw)
-            record.done()
-
-    def full(self) -> bool:
-        return self.is_full
-
-    def lost(self, assignments: Sequence[Assignment]) -> None:
-        self.gone += [assignment.partition for assignment in assignments]
-
-
-@contextmanager
-def looping(kafka: KafkaSettings) -> Iterator[tuple[Loop, Taking]]:
-    handler = Taking()
-    loop = Loop(kafka, GROUP, [topics.EVENTS], handler)
-    thread: threading.Thread = run_in_thread(loop.run)
-    try:
-        yield loop, handler
-    finally:
-        loop.stop()
-        thread.join(20)
-    assert not thread.is_alive()
 
 
 def test_partitions_kept_in_a_rebalance_are_read_on_once_there_is_room(
     kafka: KafkaSettings,
 ) -> None:
     start_group(kafka, None, GroupNote(group=GROUP, partitions={topics.EVENTS: PARTITIONS}))
-    with looping(kafka) as (first, handler):
+    with looping(kafka, GROUP) as (first, handler):
         wait_until(lambda: len(first.assignments) == PARTITIONS, 30)
         handler.is_full = True
         wait_until(lambda: first._all_paused, 10)
-        with looping(kafka) as (second, other):
+        with looping(kafka, GROUP) as (second, other):
             wait_until(lambda: len(first.assignments) == len(second.assignments) == 2, 30)
             handler.is_full = False
             sent = [b"%d" % n for n in range(100)]
@@ -77,10 +39,10 @@ def test_a_rebalance_under_way_is_no_sign_of_having_been_replaced(
     """For a moment the broker is a generation ahead, and refuses a commit of the one before."""
     monkeypatch.setattr(of_loop, "STALL_S", 0.0)  # each turn is a stall, and followed by a commit
     start_group(kafka, None, GroupNote(group=GROUP, partitions={topics.EVENTS: PARTITIONS}))
-    with looping(kafka) as (first, handler):
+    with looping(kafka, GROUP) as (first, handler):
         for _ in range(TIMES):
             wait_until(lambda: len(first.assignments) == PARTITIONS, 30)
-            with looping(kafka) as (second, other):
+            with looping(kafka, GROUP) as (second, other):
                 wait_until(lambda: len(first.assignments) == len(second.assignments) == 2, 30)
         wait_until(lambda: len(first.assignments) == PARTITIONS, 30)
         assert handler.gone == other.gone == []
