@@ -34,7 +34,7 @@ TRACED = {"traceparent": f"00-{token_hex(16)}-{token_hex(8)}-01"}
 
 def walk(running: Shared, receiver: Receiver) -> Walked:
     """Every path once: taken, retried, failed, put off, parked, waiting for a callback, closed by
-    it, refused at the door, dead, asked for by a test. Returns when the log has all of it."""
+    it, refused at the door, dead, asked for by a test. Returns when each has its outcome."""
     receiver.rule = _rule
     tenant = running.tenant()
     policy = tenant.post("/v1/policies", QUICK)["id"]
