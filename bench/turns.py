@@ -32,11 +32,12 @@ from hookstream.stream.window import Committed
 from hookstream.stream.writer import Ack
 from services.cli.receiving import Receiving
 from services.deliverer.connections import Connections
-from services.deliverer.deliveries_to_outcomes import Deliverer, Partition
+from services.deliverer.deliveries_to_outcomes import Deliverer
 from services.deliverer.egress import Egress
 from services.deliverer.halt import Halt
 from services.deliverer.lanes import Lanes
 from services.deliverer.main import clock_ms, turn_log
+from services.deliverer.partition import Partition
 from services.deliverer.request_of import RequestOf
 from services.deliverer.send import Sender
 from services.deliverer.settings import EgressSettings

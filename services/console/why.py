@@ -12,6 +12,7 @@ PUT_OFF = {
     "not_answering": "earlier requests to this webhook were open and not answered",
     "busy": "the webhook had as many requests open as it takes",
     "rate": "the lane's rate had no room",
+    "fault": "a fault of Hookstream's own, which is in the deliverer's log",
 }
 """Words for the reasons of a deferral."""
 RESTS = {

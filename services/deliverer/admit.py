@@ -39,7 +39,7 @@ BOOKED = frozenset({"rate", "busy"})
 """Reasons of a deferral whose time was booked: back at that time, it need not book again."""
 
 
-Why = Literal["rate", "busy", "cooling_down", "not_answering"]
+Why = Literal["rate", "busy", "cooling_down", "not_answering", "fault"]
 """The reasons of a deferral."""
 
 
@@ -156,6 +156,12 @@ def put_off(webhook: Webhook, delivery: Delivery, health: Health, view: View, no
     if booked_ms > last_ms:
         return Defer(max(last_ms, now_ms) + 1, why)
     return Defer(int(booked_ms) + 1, why, booked_ms)
+
+
+def put_aside(delivery: Delivery, now_ms: int) -> Defer:
+    """Till when a delivery goes back to Kafka that met a fault of ours: a release that mends it may
+    take long, so the steps grow with the time that it has waited."""
+    return Defer(now_ms + max(AS_LONG_AGAIN_MS, _put_off_ms(delivery, now_ms) // 4), "fault")
 
 
 def _is_exact(webhook: Webhook, delivery: Delivery) -> bool:

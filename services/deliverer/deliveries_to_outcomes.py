@@ -13,17 +13,25 @@ from typing import cast
 from hookstream.model.ids import payload_hash
 from hookstream.model.records import BY_HAND, Attempt, Delivery, Webhook
 from hookstream.model.schedule import last_moment_ms
+from hookstream.stream.fault_rate import FaultRate
 from hookstream.stream.loop import Handler
 from hookstream.stream.record import Assignment, Record
 from hookstream.stream.settled import Settled, Step
-from hookstream.stream.tail import Tail, TailEntry
+from hookstream.stream.tail import Tail
 from services.deliverer.admit import Cancel, Go, Plan, Rekey, Wait
 from services.deliverer.answer import Answer
-from services.deliverer.ending import Ending, after_answer, timing, without_request
+from services.deliverer.ending import (
+    Ending,
+    after_answer,
+    after_fault,
+    timing,
+    without_request,
+)
 from services.deliverer.faults import OutOfSockets
 from services.deliverer.halt import Halt
 from services.deliverer.judge import judge
 from services.deliverer.lanes import TICK_MS, Decided, Lanes
+from services.deliverer.partition import Partition, learn
 from services.deliverer.passage import Passage
 from services.deliverer.request_of import RequestOf, Unsendable
 from services.deliverer.seam import Withheld
@@ -41,20 +49,6 @@ _TICK_S = TICK_MS / 1000
 _CLOSE_S = 2.0
 _OUT_OF_SOCKETS_S = 0.5
 logger = logging.getLogger(__name__)
-
-
-class Partition:
-    """What the deliverer keeps of one partition while it is assigned."""
-
-    __slots__ = ("closing", "open", "settled", "since_ms", "steady")
-
-    def __init__(self, settled: Settled, since_ms: int, steady: Callable[[], bool]) -> None:
-        self.settled = settled
-        self.since_ms = since_ms
-        """Since when nobody else has sent what is in it."""
-        self.steady = steady
-        self.open: set[Passage] = set()
-        self.closing = False
 
 
 class Deliverer(Handler):
@@ -84,7 +78,7 @@ class Deliverer(Handler):
         self._request_of = request_of
         self._settler = settler
         self._halt = halt
-        halt.resume = self._admit
+        halt.resume = lambda passage: self._alone(passage, self._admit)
         self._read_tail = read_tail
         self._clock_ms = clock_ms
         self._is_misplaced = is_misplaced
@@ -94,6 +88,7 @@ class Deliverer(Handler):
         self._open = 0
         self._held: list[Callable[[], None]] = []
         self._fault: Exception | None = None
+        self._fault_rate = FaultRate()
         webhooks.failed = self._failed
         self._settled_by: dict[int, Settled] = {}
         self.steady: Callable[[], bool] = lambda: True
@@ -117,7 +112,7 @@ class Deliverer(Handler):
             settled = cast(Partition, by_partition[entry.partition].state).settled
             settled.learn(entry.delivery, entry.settlement, source_done=True)
         for entry in tail.entries:
-            _learn(by_partition[entry.partition], entry)
+            learn(by_partition[entry.partition], entry)
         return {}
 
     def handle(self, records: Sequence[Record]) -> None:
@@ -158,9 +153,31 @@ class Deliverer(Handler):
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        """A fault of ours: a turn that it left open would hold its slot for ever. `tick` raises it,
-        which ends the process."""
+        """A fault of ours in what all turns share: `tick` raises it, which ends the process."""
         self._fault = self._fault or error
+
+    def _alone(self, passage: Passage, work: Callable[..., None], *given: object) -> None:
+        """What is done for one turn: a fault of ours in it is that turn's, and no other's."""
+        try:
+            work(passage, *given)
+        except Exception as error:
+            self._mishap(passage, error)
+
+    def _mishap(self, passage: Passage, error: Exception, answer: Answer | None = None) -> None:
+        """A fault of ours in one turn. The process ends where most turns meet one, and where this
+        turn's outcome may be under way already."""
+        if self._fault_rate.failed() or passage.settling:
+            self._failed(error)
+            return
+        fields = {"delivery": passage.delivery.id, "webhook": passage.delivery.webhook}
+        logger.error("a fault of ours in one turn", exc_info=error, extra={"fields": fields})
+        passage.task = None
+        now_ms = self._clock_ms()
+        if passage.webhook is not None and passage.turn.is_open:
+            self._finished(passage, None, now_ms)
+        elif passage.webhook is not None:
+            self._lanes.close([passage.turn])
+        self._do(self._end, passage, after_fault(passage.delivery, answer, now_ms))
 
     def _take(self, records: Sequence[Record]) -> None:
         self._taken += len(records)
@@ -184,7 +201,7 @@ class Deliverer(Handler):
             if self._is_misplaced(lane, record.assignment.partition):
                 self._end(passage, without_request(Rekey(delivery.lane), self._clock_ms()))
             else:
-                self._admit(passage)
+                self._alone(passage, self._admit)
         elif step is Step.CONFLICT:
             self._end(passage, Ending(result="conflict", reason="same_id_other_payload"))
         else:
@@ -194,7 +211,7 @@ class Deliverer(Handler):
     def _admit(self, passage: Passage) -> None:
         delivery = passage.delivery
         if self._webhooks.is_behind(delivery):
-            self._webhooks.catch_up(lambda: self._admit_known(passage))
+            self._webhooks.catch_up(lambda: self._alone(passage, self._admit_known))
         else:
             self._admit_known(passage)
 
@@ -238,33 +255,44 @@ class Deliverer(Handler):
 
     def _follow_all(self, decided: Decided) -> None:
         for turn, plan in decided:
-            self._follow(cast(Passage, turn.context), plan)
+            self._alone(cast(Passage, turn.context), self._follow, plan)
 
     async def _send(self, passage: Passage) -> None:
         webhook, delivery = passage.turn.webhook, passage.delivery
+        answer: Answer | None = None
         try:
             answer, used = await self._answer(passage, webhook, delivery)
             now_ms = self._clock_ms()
             passage.end_request(answer.status, answer.error)
             passage.task = None
-            self._follow_all(self._lanes.finished(passage.turn, answer, now_ms))
+            self._finished(passage, answer, now_ms)
             verdict = judge(webhook.policy, delivery, answer, now_ms, used)
             points = timing(delivery, passage.record.timestamp_ms, passage.taken_at_ms, answer)
             self._end(passage, after_answer(webhook, answer, verdict, points))
+            self._fault_rate.went_well()
         except Withheld:  # stopped between `_go` and the first byte
             passage.task = passage.started_at_ms = None
             self._go(passage)
         except Unsendable as error:
             self._unsendable(passage, str(error))
         except Exception as error:
+            self._mishap(passage, error, answer)
+
+    def _finished(self, passage: Passage, answer: Answer | None, now_ms: int) -> None:
+        """The request is over: who waited for that may go."""
+        try:
+            decided = self._lanes.finished(passage.turn, answer, now_ms)
+        except Exception as error:
             self._failed(error)
+        else:
+            self._follow_all(decided)
 
     def _unsendable(self, passage: Passage, why: str) -> None:
         """The delivery has failed alone. It counts as an attempt, so that the log tells why."""
         now_ms = self._clock_ms()
         passage.end_request(None, "invalid_request")
         passage.task = None
-        self._follow_all(self._lanes.finished(passage.turn, None, now_ms))
+        self._finished(passage, None, now_ms)
         attempt = Attempt(started_at_ms=now_ms, duration_ms=0, error="invalid_request")
         ending = Ending(result="failed", reason="unsendable", attempt=attempt, error_detail=why)
         self._end(passage, ending)
@@ -361,12 +389,3 @@ class Deliverer(Handler):
             pause = _TICK_S if wake is None else (wake - now_ms) / 1000
             await asyncio.sleep(min(max(pause, 0.001), _TICK_S))
         raise self._fault
-
-
-def _learn(assignment: Assignment, entry: TailEntry) -> None:
-    """Take one outcome of the tail into Settled, and remember where it stands if it must stay."""
-    committed, source = assignment.committed, entry.settlement.source
-    done = source < committed.offset or source in committed.done
-    assignment.state.settled.learn(entry.delivery, entry.settlement, done)
-    if not done:
-        assignment.window.logged(source, entry.offset)

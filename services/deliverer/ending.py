@@ -19,7 +19,7 @@ from hookstream.model.records import (
     Webhook,
 )
 from hookstream.stream.settled import Settlement
-from services.deliverer.admit import Cancel, Defer, Park, Rekey
+from services.deliverer.admit import Cancel, Defer, Park, Rekey, put_aside
 from services.deliverer.answer import Answer
 from services.deliverer.judge import Failed, RetryAt, Succeeded, Verdict, Waiting
 
@@ -96,6 +96,15 @@ def without_request(plan: Defer | Park | Cancel | Rekey, now_ms: int) -> Ending:
             return Ending(result="rekeyed", reason=lane, next_due_at_ms=now_ms)
         case Cancel(why=why):
             return Ending(result="cancelled", reason=why)
+
+
+def after_fault(delivery: Delivery, answer: Answer | None, now_ms: int) -> Ending:
+    """The ending of a turn that met a fault of ours. Where the receiver has answered it has failed:
+    who may have taken it is not sent it again for that."""
+    if answer is None or answer.status is None:
+        return without_request(put_aside(delivery, now_ms), now_ms)
+    attempt, response = answer.attempt, answer.response
+    return Ending(result="failed", reason="fault", attempt=attempt, response=response)
 
 
 def settlement(delivery: Delivery, ending: Ending, hash_: str, source: int) -> Settlement:

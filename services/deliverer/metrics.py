@@ -86,6 +86,8 @@ METRICS = (
 )  # fmt: skip
 
 RANKS = ("suspect", "unproven", "slow", "fast")
+ALWAYS = (("deferred", "fault"), ("failed", "fault"))
+"""Turns that are shown as 0 before they occur: an alert looks at them."""
 
 
 def observe_lanes(lanes: Lanes) -> None:
@@ -114,7 +116,7 @@ class Turns:
     """Counts turns as their outcomes are acknowledged. On one thread; it is hot."""
 
     def __init__(self) -> None:
-        self.by_result: Counter[tuple[Value, ...]] = Counter()
+        self.by_result: Counter[tuple[Value, ...]] = Counter(dict.fromkeys(ALWAYS, 0))
         """(result, reason) -> turns so far."""
         self._attempts: Counter[tuple[Value, ...]] = Counter()
         self._requests: dict[tuple[int | None, str | None], Series] = {}

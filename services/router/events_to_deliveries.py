@@ -5,6 +5,7 @@ event for ten thousand webhooks is never in memory as ten thousand deliveries: t
 one, as the broker acknowledges, and the loop turns meanwhile.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from hookstream.model.records import Event
 from hookstream.process import tracing
 from hookstream.stream.dead import DeadLetters
 from hookstream.stream.deliveries import produce_delivery
+from hookstream.stream.fault_rate import FaultRate
 from hookstream.stream.loop import Handler
 from hookstream.stream.partitioning import Partitioning
 from hookstream.stream.record import Assignment, Record
@@ -29,6 +31,8 @@ from services.router.subscribers import Subscribers
 _CONFIG_S = 1.0
 """How long a turn waits for config; Kafka may be away, and the loop must turn."""
 _WAIT_S = 0.001
+_TOO_LARGE = Refusal(code="too_large", field="", detail="a delivery of it is too large for Kafka")
+logger = logging.getLogger(__name__)
 _PROCESS = tracing.messaging("process", "process", EVENTS)
 _SEND = tracing.messaging("send", "send", DELIVERIES)
 
@@ -52,6 +56,7 @@ class Router(Handler):
         self._ahead, self._ahead_bytes = settings.ahead, settings.ahead_mib * 1024 * 1024
         self._subscribers = Subscribers(table.config)
         self._lengths = Lengths()
+        self._fault_rate = FaultRate()
         self._arrived: deque[Record] = deque()
         self._fans: deque[Fan] = deque()
         self._acks: deque[tuple[Fan, int, Refused | None]] = deque()
@@ -100,7 +105,23 @@ class Router(Handler):
         while self._arrived and not self._partitioning.draining:
             record = self._arrived.popleft()
             if record.assignment.alive:
-                self._route(record)
+                self._route_alone(record)
+
+    def _route_alone(self, record: Record) -> None:
+        try:
+            self._route(record)
+        except Exception as error:
+            why = self._fault(error)
+            self._dead.put(record, why.code, why.detail, cast(Event, record.value))
+
+    def _fault(self, error: Exception) -> Refusal:
+        """A fault of ours in one event is that event's, and holds up no other. Where most events
+        meet one it is raised: the process ends, before all are dead letters."""
+        if self._fault_rate.failed():
+            raise error
+        name = type(error).__name__
+        logger.error("a fault of ours in one event", exc_info=error)
+        return Refusal(code="fault", field="", detail=f"a fault of ours ({name}): see router's log")
 
     def _route(self, record: Record) -> None:
         event = cast(Event, record.value)
@@ -117,7 +138,11 @@ class Router(Handler):
             if webhooks:
                 self._fans.append(Fan(record, event, webhooks, span.traceparent))
             else:
-                record.done()
+                self._done(record)
+
+    def _done(self, record: Record) -> None:
+        self._fault_rate.went_well()
+        record.done()
 
     def _refusal(self, event: Event) -> Refusal | None:
         types = self._config.event_types.get(event.workspace, {})
@@ -139,6 +164,8 @@ class Router(Handler):
                     self._produce(fan)
                 except Full:
                     return
+                except Exception as error:
+                    self._miss(fan, error)
             else:
                 self._fans.popleft()
 
@@ -156,21 +183,28 @@ class Router(Handler):
         self._unacked += 1
         self._unacked_bytes += size
 
+    def _miss(self, fan: Fan, error: Exception) -> None:
+        """The event's other deliveries are made all the same."""
+        fan.sent += 1
+        fan.missed(self._fault(error))
+        self._finish(fan)
+
     def _take_acks(self) -> None:
         while self._acks:
             fan, size, refused = self._acks.popleft()
             self._unacked -= 1
             self._unacked_bytes -= size
-            if refused in (None, Refused.TOO_LARGE):
+            if refused is None:
                 fan.acked += 1
-                fan.refused = fan.refused or refused is not None
+                self._finish(fan)
+            elif refused is Refused.TOO_LARGE:
+                fan.missed(_TOO_LARGE)
                 self._finish(fan)
 
     def _finish(self, fan: Fan) -> None:
         if not fan.is_acked:
             return
         if fan.refused:
-            detail = "a delivery of it is too large for Kafka"
-            self._dead.put(fan.record, "too_large", detail, fan.event)
+            self._dead.put(fan.record, fan.refused.code, fan.refused.detail, fan.event)
         else:
-            fan.record.done()
+            self._done(fan.record)

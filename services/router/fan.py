@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hookstream.model.errors import Refusal
 from hookstream.model.ids import delivery_id, payload_hash
 from hookstream.model.records import Delivery, Event, Webhook
 from hookstream.model.schedule import schedule_length_ms
@@ -44,7 +45,8 @@ class Fan:
         self.hash = payload_hash(event)
         self.sent = 0
         self.acked = 0
-        self.refused = False
+        self.refused: Refusal | None = None
+        """Why the event is a dead letter once all others of its deliveries are on their way."""
 
     @property
     def is_sent(self) -> bool:
@@ -53,6 +55,11 @@ class Fan:
     @property
     def is_acked(self) -> bool:
         return self.acked == len(self.webhooks)
+
+    def missed(self, why: Refusal) -> None:
+        """One more of its deliveries is over: there will never be such a record."""
+        self.acked += 1
+        self.refused = self.refused or why
 
     def next(self, lengths: Lengths) -> Delivery:
         """The delivery to produce next: the same one however often this event is routed."""

@@ -23,10 +23,11 @@ from hookstream.stream.topics import DELIVERIES, OUTCOMES
 from hookstream.stream.window import Committed
 from hookstream.stream.writer import Writer
 from services.deliverer.connections import Connections
-from services.deliverer.deliveries_to_outcomes import Deliverer, Partition
+from services.deliverer.deliveries_to_outcomes import Deliverer
 from services.deliverer.egress import Egress
 from services.deliverer.halt import Halt
 from services.deliverer.lanes import Lanes
+from services.deliverer.partition import Partition
 from services.deliverer.request_of import RequestOf
 from services.deliverer.seam import Withheld
 from services.deliverer.send import Sender

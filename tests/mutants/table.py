@@ -17,6 +17,7 @@ _FALL_SILENT = (
 )
 _KEPT = f"{_ISOLATION}::test_rates_are_kept_and_used_also_by_the_next_owner_and_an_edit_moves_what_waits"
 _WITHHELD = "tests/deliverer/test_withheld.py"
+_OWN = "tests/deliverer/test_own_faults.py"
 _TIERS = "services/retry/tiers.py"
 _RETRY = "services/retry/tiers_to_deliveries.py"
 
@@ -267,6 +268,34 @@ APART = (
         "    _meter.get().spend(len(text) * compiled.programsize // 2048)\n",
         "",
         ("tests/unit/test_json_schema.py",),
+    ),
+    Mutant(
+        "one turn's fault of ours ends the process",
+        _TURN,
+        "            self._mishap(passage, error)\n",
+        "            self._failed(error)\n",
+        (_OWN,),
+    ),
+    Mutant(
+        "a turn whose receiver has answered is sent again for a fault of ours",
+        "services/deliverer/ending.py",
+        "    if answer is None or answer.status is None:\n",
+        "    if True:\n",
+        (_OWN,),
+    ),
+    Mutant(
+        "a process that can do nothing right puts everything aside",
+        "libs/hookstream/stream/fault_rate.py",
+        "        return sum(self._last) > LAST // 2\n",
+        "        return False\n",
+        (_OWN, "tests/router/test_own_faults.py"),
+    ),
+    Mutant(
+        "an event that meets a fault of ours ends the router",
+        "services/router/events_to_deliveries.py",
+        "        if self._fault_rate.failed():\n            raise error\n",
+        "        raise error\n",
+        ("tests/router/test_own_faults.py",),
     ),
 )
 
