@@ -59,7 +59,7 @@ class Ground:
             POSTGRES_ADDRESS: postgres.create_database(f"bench_{name.replace('-', '_')}"),
             "HOOKSTREAM_KAFKA_TOPIC_PREFIX": f"{name}.",
             "HOOKSTREAM_KAFKA_GROUP_PREFIX": f"{name}.",
-            "HOOKSTREAM_CONSOLE_PUBLISH_WAIT_S": "10",
+            "HOOKSTREAM_CONSOLE_PUBLISH_WAIT_S": "25",
             "SSL_CERT_FILE": str(self._certificate.cert),
         }
 

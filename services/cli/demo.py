@@ -48,7 +48,7 @@ def command(file: Path | None, keep: bool) -> None:
     Exit status 0 only if exactly what was sent has arrived.
     """
     settings = read(UpSettings)
-    environ = without_ours() | {"HOOKSTREAM_CONSOLE_PUBLISH_WAIT_S": "10"}
+    environ = without_ours() | {"HOOKSTREAM_CONSOLE_PUBLISH_WAIT_S": "25"}
     system = System(
         settings.data_dir / "demo", fixed(settings, SHIFT), environ=environ, tell=click.echo
     )

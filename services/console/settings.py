@@ -39,7 +39,7 @@ class ConsoleSettings(BaseModel):
     """Creates workspaces and their first keys. None: nobody can."""
     public_url: str = ""
     """Where people reach the console, such as `https://hooks.example.com`; for links to it."""
-    publish_wait_s: float = Field(default=1.0, ge=0, le=10)
+    publish_wait_s: float = Field(default=1.0, ge=0, le=60)
     """How long an answer waits for its change to be on the topic, before it says `publishing`."""
     requests_per_s: float = Field(default=200.0, gt=0, le=100_000)
     """Requests a second of one API key, each process counting for itself; above: 429."""

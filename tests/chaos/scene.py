@@ -119,7 +119,7 @@ def _env(size: Size, servers: str, dsn: str, console: int, ingest: int) -> dict[
         "HOOKSTREAM_SEAL_KEYS": "00" * 32,
         "HOOKSTREAM_CONSOLE_OPERATOR_KEY": OPERATOR_KEY,
         "HOOKSTREAM_CONSOLE_PORT": str(console),
-        "HOOKSTREAM_CONSOLE_PUBLISH_WAIT_S": "10",
+        "HOOKSTREAM_CONSOLE_PUBLISH_WAIT_S": "25",
         "HOOKSTREAM_INGEST_PORT": str(ingest),
         "HOOKSTREAM_EGRESS_ALLOW": "127.0.0.0/8",
     }

@@ -86,7 +86,7 @@ class Running:
 
     # -- breaking -------------------------------------------------------------------------------
 
-    def kill(self, service: str, within_s: float = 15) -> Kill:
+    def kill(self, service: str) -> Kill:
         """`kill -9` with records in flight: it is frozen, looked at, and let go if it is idle."""
 
         def frozen_and_killed() -> Kill | None:
@@ -102,7 +102,7 @@ class Running:
             self.system.kill(service)
             return Kill(service, frozen_ns, at_ns, found)
 
-        killed = wait_until(frozen_and_killed, within_s)
+        killed = wait_until(frozen_and_killed)
         assert killed is not None
         return killed
 
@@ -161,6 +161,10 @@ class Running:
         """Whether there are so many deliveries for each webhook, and all have succeeded."""
         return self.states() == {(w, "succeeded"): events for w in self.webhooks.values()}
 
+    def logged(self) -> int:
+        """Events in Postgres: they come by a way of their own, before or after their deliveries."""
+        return int(self.rows("SELECT count(*) FROM events")[0][0])
+
     def outcomes(self) -> list[tuple[Seen, Outcome]]:
         """All outcomes on the topic."""
         seen = read_all(self.settings, OUTCOMES)
@@ -184,7 +188,7 @@ def running() -> Iterator[Running]:
             KAFKA_ADDRESS: kafka.bootstrap_servers,
             POSTGRES_ADDRESS: postgres.create_database("hookstream"),
             "HOOKSTREAM_KAFKA_SESSION_TIMEOUT_MS": str(int(SESSION_S * 1000)),
-            "HOOKSTREAM_CONSOLE_PUBLISH_WAIT_S": "10",
+            "HOOKSTREAM_CONSOLE_PUBLISH_WAIT_S": "25",
         }
         system = System(folder, free(), environ=environ, partitions=PARTITIONS)
         receiver = stack.enter_context(Receiving())

@@ -30,7 +30,7 @@ from tests.fixtures.kafka import delete_topics, wait_until
 
 QUICK = {
     "name": "quick",
-    "deadline_ms": 2_000,
+    "deadline_ms": 20_000,
     "schedule": {"kind": "list", "delays_ms": [200, 300]},
 }
 """A policy whose retries come within a second."""
@@ -59,9 +59,9 @@ class Tenant:
         self.workspace, self.key = workspace, key
         auth = {"authorization": f"Bearer {key}"}
         self._console = httpx2.Client(
-            base_url=console_url, headers=auth, timeout=30, trust_env=False
+            base_url=console_url, headers=auth, timeout=90, trust_env=False
         )
-        self._ingest = httpx2.Client(base_url=ingest_url, headers=auth, timeout=30, trust_env=False)
+        self._ingest = httpx2.Client(base_url=ingest_url, headers=auth, timeout=90, trust_env=False)
 
     def call(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
@@ -193,7 +193,7 @@ def shared(
             POSTGRES_ADDRESS: postgres.create_database(name),
             "HOOKSTREAM_KAFKA_TOPIC_PREFIX": f"{name}.",
             "HOOKSTREAM_KAFKA_GROUP_PREFIX": f"{name}.",
-            "HOOKSTREAM_CONSOLE_PUBLISH_WAIT_S": "10",
+            "HOOKSTREAM_CONSOLE_PUBLISH_WAIT_S": "25",
             **settings,
         }
         stack.callback(postgres.drop_database, name)

@@ -21,7 +21,13 @@ from hookstream.stream.groups import begin, committed
 from hookstream.stream.open import note
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
-from hookstream.stream.topics import DELIVERIES, EVENTS, OUTCOMES, partition_counts
+from hookstream.stream.topics import (
+    DELIVERIES,
+    EVENTS,
+    MADE_WITHIN_S,
+    OUTCOMES,
+    partition_counts,
+)
 from hookstream.stream.writer import Writer
 
 STILL_S = 3.0
@@ -119,8 +125,9 @@ class Resize:
         there = partition_counts(self._kafka).partitions[topic]
         if there < partitions:
             new = [NewPartitions(self._kafka.topic(topic), partitions)]
-            for grown in admin_client(self._kafka).create_partitions(new).values():
-                grown.result(30)
+            admin = admin_client(self._kafka)
+            for grown in admin.create_partitions(new, request_timeout=MADE_WITHIN_S).values():
+                grown.result(MADE_WITHIN_S)
             self._tell(f"{topic}: {there} to {partitions} partitions")
         deadline = time.monotonic() + _GROWN_WITHIN_S
         while not self._writer.knows(topic, partitions):

@@ -42,6 +42,8 @@ _KIB = 1024
 _TRIMMED = {"segment.bytes": str(64 * _KIB * _KIB)}
 """Kafka gives back the disk of whole files alone: of topics that are trimmed they are small."""
 _KNOWN_WITHIN_S = 30.0
+MADE_WITHIN_S = 30.0
+"""Topics and partitions take a cluster longer than an answer may take otherwise (`SILENT_MS`)."""
 
 
 class Topic(NamedTuple):
@@ -83,7 +85,7 @@ def apply(kafka: KafkaSettings, wanted: list[Topic], replicas: int) -> list[str]
     there = admin.list_topics(timeout=10).topics
     missing = [t for t in wanted if kafka.topic(t.name) not in there]
     new = [_new(kafka, t, replicas) for t in missing]
-    for made in admin.create_topics(new).values() if new else ():
+    for made in admin.create_topics(new, request_timeout=MADE_WITHIN_S).values() if new else ():
         _made(made)
     _until_known(admin, {kafka.topic(t.name) for t in missing})
     present = [t for t in wanted if kafka.topic(t.name) in there]
@@ -133,7 +135,7 @@ def _config(topic: Topic, replicas: int) -> dict[str, str]:
 
 def _made(future: Any) -> None:
     try:
-        future.result(30)
+        future.result(MADE_WITHIN_S)
     except KafkaException as error:
         if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
             raise

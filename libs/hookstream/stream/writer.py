@@ -176,17 +176,22 @@ class Writer:
         """Wait until all is acknowledged; False if time ran out first."""
         deadline = time.monotonic() + timeout_s
         while self._producer.flush(max(deadline - time.monotonic(), 0)) == 0:
-            if not self._late:
+            # In this order: a record goes from the late ones to the producer, never back.
+            if not self._late and not len(self._producer):
                 return True
             self._produce_late()
         return False
 
     def close(self, timeout_s: float = 5.0) -> bool:
-        """Flush, hand over the last answers, end the thread."""
+        """Flush, end the thread, hand over the last answers, flush what they have led to."""
+        deadline = time.monotonic() + timeout_s
         done = self.flush(timeout_s)
         self._closing.set()
         self._thread.join(2)
         self._hand_over()
+        while done and len(self):
+            done = self.flush(deadline - time.monotonic())
+            self._hand_over()
         return done
 
     def _name(self, topic: str) -> str:
