@@ -52,7 +52,7 @@ def call(
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     if key:
         named["Authorization"] = f"Bearer {key}"
-    with httpx2.Client(base_url=url, timeout=20) as client:
+    with httpx2.Client(base_url=url, timeout=60) as client:
         return client.request(method, path, json=body, headers=named)
 
 
@@ -68,13 +68,15 @@ def side(url: str, name: str) -> Side:
 
 
 @contextmanager
-def serving(dsn: str, publish_wait_s: float = 0.0) -> Iterator[tuple[str, Console]]:
-    """The console on a port of its own, in a thread."""
-    running = _Serving(dsn, publish_wait_s)
+def serving(
+    dsn: str, publish_wait_s: float = 0.0, wait_s: float = 5.0
+) -> Iterator[tuple[str, Console]]:
+    """The console on a port of its own, in a thread. `wait_s`: for a connection of its pool."""
+    running = _Serving(dsn, publish_wait_s, wait_s)
     thread = threading.Thread(target=running.run, name="console")
     thread.start()
     try:
-        assert running.started.wait(20), "the console did not start"
+        assert running.started.wait(60), "the console did not start"
         yield running.url, running.console
     finally:
         running.stop()
@@ -82,8 +84,8 @@ def serving(dsn: str, publish_wait_s: float = 0.0) -> Iterator[tuple[str, Consol
 
 
 class _Serving:
-    def __init__(self, dsn: str, publish_wait_s: float) -> None:
-        self._postgres = PostgresSettings(dsn=SecretStr(dsn), wait_s=1.0)
+    def __init__(self, dsn: str, publish_wait_s: float, wait_s: float) -> None:
+        self._postgres = PostgresSettings(dsn=SecretStr(dsn), wait_s=wait_s)
         self._settings = ConsoleSettings(
             port=0, operator_key=SecretStr(OPERATOR), publish_wait_s=publish_wait_s
         )

@@ -65,7 +65,7 @@ def test_deliveries_come_newest_first_in_pages_and_by_filter(two: Two, webhook: 
     assert len(ids("state=succeeded")) == 4
     assert ids("subject=c-2&state=succeeded") == []
     assert ids("event_type=other") == ids("webhook=other") == []
-    assert ids("from=2030-01-01T00:00:00Z") == ids("till=2020-01-01") == []
+    assert ids("from=2100-01-01T00:00:00Z") == ids("till=2020-01-01") == []
     assert len(ids("from=2020-01-01&till=2100-01-01")) == 5
     refused(two.ours.call("GET", "/v1/log/deliveries?state=odd"), 422, "literal_error", "state")
 

@@ -16,7 +16,7 @@ def link(two: Two, workspace: str = "ours") -> str:
 def test_a_link_opens_a_session_once(two: Two) -> None:
     made = link(two)
     assert made.startswith(f"{two.url}/?token=")
-    with httpx2.Client() as browser:
+    with httpx2.Client(timeout=60) as browser:
         assert browser.get(two.url).status_code == 401
         entered = browser.get(made)
         assert entered.status_code == 200
@@ -25,7 +25,7 @@ def test_a_link_opens_a_session_once(two: Two) -> None:
         assert "SameSite=strict" in cookie
         assert browser.get(two.url).status_code == 200
         assert "ours" in browser.get(two.url).text
-    with httpx2.Client() as other:
+    with httpx2.Client(timeout=60) as other:
         assert other.get(made).status_code == 401
         assert other.get(two.url).status_code == 401
 
@@ -35,7 +35,7 @@ def test_the_page_shows_webhooks_and_deliveries_as_text_and_only_ours(two: Two) 
     made = two.ours.made("/v1/webhooks", {"url": URL, "display_name": evil})
     log_something(two.pool, "ours", made["id"], result="failed", reason=evil)
     two.theirs.made("/v1/webhooks", {"url": "https://theirs.example.com"})
-    with httpx2.Client() as browser:
+    with httpx2.Client(timeout=60) as browser:
         browser.get(link(two))
         page = browser.get(two.url)
     assert URL in page.text

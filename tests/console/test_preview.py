@@ -61,6 +61,7 @@ def test_data_can_be_given_and_stays_as_it_was_written(two: Two) -> None:
         f"{two.url}/v1/webhooks/{made['id']}/preview",
         content=b'{"event_type": "a.b", "data": {"price":  1.10}}',
         headers={"X-API-KEY": two.ours.keys["viewer"], "Content-Type": "application/json"},
+        timeout=60,
     )
     shown = answer.json()
     assert shown["body"].endswith('"workspace_id":"ours","data":{"price":  1.10}}')

@@ -200,7 +200,7 @@ def test_a_bad_rotation_is_refused_by_its_field(
 def test_half_a_character_is_no_secret(two: Two) -> None:
     headers = {"X-API-KEY": two.ours.keys["admin"], "Content-Type": "application/json"}
     body = b'{"url":"%b","secret":"%b"}' % (URL.encode(), rb"\ud800" * 40)
-    answer = httpx2.post(f"{two.url}/v1/webhooks", content=body, headers=headers)
+    answer = httpx2.post(f"{two.url}/v1/webhooks", content=body, headers=headers, timeout=60)
     refused(answer, 422, "string_unicode", "secret")
 
 

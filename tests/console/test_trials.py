@@ -59,6 +59,7 @@ def test_given_data_leaves_as_it_came(two: Two) -> None:
         f"{two.url}/v1/webhooks/{id_}/test",
         content=b'{"event_type": "deal.won", "data": {"price": 1.10, "n": 1e2}}',
         headers={"X-API-KEY": two.ours.keys["editor"], "content-type": "application/json"},
+        timeout=60,
     )
     assert answer.status_code == 202, answer.text
     assert [made.event.data for made in sent(two)] == [b'{"price": 1.10, "n": 1e2}']

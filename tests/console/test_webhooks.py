@@ -118,6 +118,7 @@ def test_broken_json_is_a_400(two: Two) -> None:
         f"{two.url}/v1/webhooks",
         content=b"{",
         headers={"X-API-KEY": two.ours.keys["admin"], "Content-Type": "application/json"},
+        timeout=60,
     )
     refused(answer, 400, "json_invalid")
 

@@ -28,10 +28,11 @@ from hookstream.stream.topics import DELIVERIES, OUTCOMES, RETRY
 from hookstream.stream.writer import Writer
 from tests.fixtures.kafka import PARTITIONS, Seen, put, read_all, wait_until
 from tests.fixtures.receiver import Answer, Got, Receiver
-from tests.started import started
+from tests.started import SESSION_MS, started
 
 WITHIN_S = 60
-SESSION_MS = 6_000
+KILLED_MS = 6_000
+"""The session of one that is killed or stopped: so long the next one waits for its partitions."""
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -41,7 +42,7 @@ def webhook(receiver: Receiver, path: str = "/w") -> Webhook:
         name="quick",
         schedule=Schedule(kind="fixed", delays_ms=(60_000,), max_requests=5),
         signature=Signature(scheme="none"),
-        deadline_ms=60_000,
+        deadline_ms=600_000,
     )
     return Webhook(
         id="wh" + path[1:],
@@ -132,11 +133,11 @@ def successors(kafka: KafkaSettings) -> list[Seen]:
 def test_a_delivery_is_sent_once_and_its_offset_is_committed(
     kafka: KafkaSettings, receiver: Receiver, start: Start
 ) -> None:
-    hook = webhook(receiver)
-    put(kafka, hook)
-    deliver(kafka, *(delivery(hook, n) for n in range(50)))
+    hooks = [webhook(receiver, f"/w{n}") for n in range(50)]
+    put(kafka, *hooks)
+    deliver(kafka, *(delivery(hook, n) for n, hook in enumerate(hooks)))
     start()
-    wait_until(lambda: all_done(kafka, hook, 50), WITHIN_S)
+    wait_until(lambda: all_done(kafka, hooks[0], 50), WITHIN_S)
     assert Counter(receiver.ids()) == Counter(f"evt_{n}" for n in range(50))
     assert [o.result for o in outcomes(kafka)] == ["succeeded"] * 50
 
@@ -149,7 +150,7 @@ def test_killed_between_two_steps_nothing_is_sent_again_and_the_chain_goes_on(
     hook = webhook(receiver)
     put(kafka, hook)
     deliver(kafka, delivery(hook, 1))
-    assert start(f"{step}:1").wait(WITHIN_S) == -signal.SIGKILL
+    assert start(f"{step}:1", KILLED_MS).wait(WITHIN_S) == -signal.SIGKILL
     start()
     wait_until(lambda: all_done(kafka, hook, 1), WITHIN_S)
     assert receiver.ids() == ["evt_1"]
@@ -177,7 +178,7 @@ def test_two_crashes_in_a_row_behind_one_hung_record_repeat_only_the_hung_one(
     put(kafka, hung, *good)
     deliver(kafka, delivery(hung, 0), *(delivery(g, n) for n, g in enumerate(good, 1)))
     for crash in (1, 2):
-        process = start()
+        process = start(session_ms=KILLED_MS)
         wait_until(lambda: len(set(receiver.ids())) == 200, WITHIN_S)
         wait_until(functools.partial(_was_asked, receiver, "/hung", crash), WITHIN_S)
         wait_until(lambda: len(outcomes(kafka, "succeeded")) == 199, WITHIN_S)
@@ -196,7 +197,7 @@ def test_stopped_for_a_moment_it_goes_on_as_if_nothing_had_been(
     hook = webhook(receiver)
     put(kafka, hook)
     deliver(kafka, delivery(hook, 1))
-    process = start(session_ms=10 * SESSION_MS)
+    process = start(session_ms=2 * SESSION_MS)
     wait_until(lambda: receiver.got, WITHIN_S)
     _stop_for(process, 4.0, receiver.released.set)
     wait_until(lambda: all_done(kafka, hook, 1), WITHIN_S)
@@ -218,7 +219,7 @@ def test_stopped_till_another_took_over_what_it_had_open_is_superseded(
     hook = webhook(receiver)
     put(kafka, hook)
     deliver(kafka, *(delivery(hook, number) for number in range(6)))
-    process = start()
+    process = start(session_ms=KILLED_MS)
     wait_until(lambda: receiver.got, WITHIN_S)
     process.send_signal(signal.SIGSTOP)
     time.sleep(0.5)  # what it has sent arrives
@@ -252,8 +253,8 @@ def test_a_group_whose_offsets_are_gone_sends_nothing(
     assert process.wait(WITHIN_S) == 0
     admin = admin_client(kafka)
     group = f"{kafka.group_prefix}deliverer"
-    for deleted in admin.delete_consumer_groups([group]).values():
-        deleted.result(10)
+    for deleted in admin.delete_consumer_groups([group], request_timeout=30).values():
+        deleted.result(WITHIN_S)
     start()
     wait_until(lambda: "hookstream offsets" in capfd.readouterr().out, WITHIN_S)
     assert receiver.ids() == ["evt_1"]
@@ -315,7 +316,7 @@ def test_retry_killed_while_receivers_hang_its_twins_are_not_sent(
     put(kafka, *hooks)
     deliver(kafka, *(delivery(hook, n) for n, hook in enumerate(hooks)))
     start()
-    with started(kafka, "retry") as retry:
+    with started(kafka, "retry", KAFKA_SESSION_TIMEOUT_MS=str(KILLED_MS)) as retry:
         wait_until(lambda: len(receiver.got) > len(hooks), WITHIN_S)
         retry.kill()
         retry.wait()

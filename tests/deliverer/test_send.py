@@ -121,20 +121,20 @@ async def test_other_methods(method: str) -> None:
          "huge-header", "bad-length"],
 )  # fmt: skip
 async def test_what_brings_no_status_has_a_kind_and_words(script: Script, kind: str) -> None:
-    answer = await answered(script, deadline_ms=300)
+    answer = await answered(script, 2000 if kind == "timeout_answer" else 30_000)
     assert (answer.status, answer.error) == (None, kind)
     assert answer.detail
     assert "127" not in answer.detail
-    assert answer.duration_ms < 3000
+    assert answer.duration_ms < 20_000
 
 
 async def test_a_dripping_body_is_cut_at_the_deadline_and_the_status_stands() -> None:
     """F3."""
-    answer = await answered(dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n"), 300)
+    answer = await answered(dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n"), 2000)
     assert (answer.status, answer.truncated, answer.error) == (200, True, None)
     assert answer.detail == CUT_IN_TIME
     assert answer.body.startswith(b"x")
-    assert answer.duration_ms < 250
+    assert answer.duration_ms < 1900
 
 
 async def test_an_endless_body_is_cut_and_so_is_the_connection() -> None:
@@ -243,7 +243,7 @@ async def test_nobody_listens() -> None:
 )
 async def test_where_no_request_can_go(url: str, kind: str) -> None:
     async with sending() as sender:
-        answer = await sender.send(a_request(url), 5000)
+        answer = await sender.send(a_request(url), 30_000)
     assert answer.error == kind
     assert "10.0" not in answer.detail
 

@@ -12,7 +12,7 @@ from tests.fixtures.receiver import Receiver
 from tests.started import Running, together
 
 WITHIN_S = 60
-DELIVERER = {"deliverer": {"SEAL_KEYS": "00" * 32, "EGRESS_ALLOW": "127.0.0.0/8"}}
+DELIVERER = {"SEAL_KEYS": "00" * 32, "EGRESS_ALLOW": "127.0.0.0/8"}
 
 
 def sending(kafka: KafkaSettings, *arguments: str) -> str:
@@ -31,7 +31,7 @@ def sending(kafka: KafkaSettings, *arguments: str) -> str:
 
 def stopped(service: Running) -> bool:
     """What its metrics say."""
-    with urllib.request.urlopen(f"{service.health}/metrics", timeout=10) as page:
+    with urllib.request.urlopen(f"{service.health}/metrics", timeout=60) as page:
         lines = page.read().decode().splitlines()
     found = [line for line in lines if line.startswith("hookstream_sending_stopped")]
     return bool(found) and found[0].endswith(" 1.0")
@@ -40,29 +40,31 @@ def stopped(service: Running) -> bool:
 def test_all_sending_stops_at_once_and_goes_on_where_it_stopped(
     kafka: KafkaSettings, receiver: Receiver
 ) -> None:
-    hook = webhook(receiver)
-    put(kafka, hook)
-    with together(kafka, DELIVERER) as first:
-        deliver(kafka, *(delivery(hook, number) for number in range(5)))
-        wait_until(lambda: all_done(kafka, hook, 5), WITHIN_S)
+    hooks = [webhook(receiver, f"/w{number}") for number in range(300)]  # of one lane
+    deliveries = [delivery(hook, number) for number, hook in enumerate(hooks)]
+    put(kafka, *hooks)
+    killed = DELIVERER | {"KAFKA_SESSION_TIMEOUT_MS": "6000"}
+    with together(kafka, {"deliverer": killed}) as first:
+        deliver(kafka, *deliveries[:5])
+        wait_until(lambda: all_done(kafka, hooks[0], 5), WITHIN_S)
         assert "not stopped" in sending(kafka, "status")
         sending(kafka, "stop", "--reason", "a receiver's wish")
         wait_until(
             lambda: "a receiver's wish" in first["deliverer"].notes().get("sending", ""), WITHIN_S
         )
         assert stopped(first["deliverer"])
-        assert first["deliverer"].is_ready()
-        deliver(kafka, *(delivery(hook, number) for number in range(5, 200)))
+        wait_until(first["deliverer"].is_ready, WITHIN_S)
+        deliver(kafka, *deliveries[5:200])
         assert "stopped since" in sending(kafka, "status")
     # Another process takes over, and obeys from its first record on.
-    with together(kafka, DELIVERER) as second:
+    with together(kafka, {"deliverer": DELIVERER}) as second:
         wait_until(lambda: "sending" in second["deliverer"].notes(), WITHIN_S)
         wait_until(second["deliverer"].is_ready, WITHIN_S)
-        deliver(kafka, *(delivery(hook, number) for number in range(200, 300)))
+        deliver(kafka, *deliveries[200:])
         assert "a receiver's wish" in sending(kafka, "status")
         assert len(receiver.got) == 5
         sending(kafka, "start")
-        wait_until(lambda: all_done(kafka, hook, 300), WITHIN_S)
+        wait_until(lambda: all_done(kafka, hooks[0], 300), WITHIN_S)
         assert not stopped(second["deliverer"])
         assert second["deliverer"].notes() == {}
     assert sorted(receiver.ids()) == sorted(f"evt_{number}" for number in range(300))

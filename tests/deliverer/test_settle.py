@@ -9,11 +9,8 @@ from itertools import islice
 
 import msgspec
 import pytest
-from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
-from confluent_kafka.admin._resource import ResourceType
 
 from hookstream.model.records import Dead, Outcome
-from hookstream.stream.admin import admin_client
 from hookstream.stream.codec import Codec
 from hookstream.stream.dead import DeadLetters
 from hookstream.stream.partitioning import Partitioning
@@ -24,11 +21,12 @@ from hookstream.stream.table import Table
 from hookstream.stream.topics import DEAD, DELIVERIES, OUTCOMES, RETRY
 from hookstream.stream.window import Committed
 from hookstream.stream.writer import Answer, Writer
-from services.deliverer.deliveries_to_outcomes import Partition
 from services.deliverer.ending import Ending
+from services.deliverer.partition import Partition
 from services.deliverer.passage import Passage
 from services.deliverer.settle import TOGETHER_S, Settler
 from tests.fixtures.kafka import read_all, wait_until
+from tests.fixtures.taking_less import PROBE, take_less
 from tests.unit.values import a_delivery
 
 WITHIN_S = 40
@@ -133,18 +131,14 @@ def test_a_dead_letter_fits_on_its_topic_whatever_the_record_was(kafka: KafkaSet
     take less than ours: then what could be read of the record is all that is told."""
     big = a_delivery().event
     big = msgspec.structs.replace(big, id="i" * 4_000_000, type="t" * 4_000_000)
-    topic = ConfigResource(ResourceType.TOPIC, kafka.topic(DEAD))
-    less = ConfigEntry("max.message.bytes", "65536", incremental_operation=AlterConfigOpType.SET)
-    topic.add_incremental_config(less)
-    (altered,) = admin_client(kafka).incremental_alter_configs([topic]).values()
-    altered.result(WITHIN_S)
+    take_less(kafka, DEAD, 65_536)
     assignment = Assignment(DELIVERIES, 0, Committed(offset=0), deque())
     writer, codec = Writer(kafka, "tests", on_fatal=print), Codec()
     record = Record(assignment, 7, 1, b"k" * 4_000_000, {}, os.urandom(4_000_000))
     DeadLetters(writer, codec, print).put(record, "invalid_id", "d" * 4_000_000, big)
     wait_until(lambda: bool(assignment.events), WITHIN_S)
     assert writer.close(WITHIN_S)
-    [dead] = [seen.value for seen in read_all(kafka, DEAD)]
+    [dead] = [seen.value for seen in read_all(kafka, DEAD) if seen.key != PROBE]
     assert isinstance(dead, Dead)
     assert (dead.raw, dead.truncated, dead.event) == (b"", True, "i" * 512)
     assert dead.key == b"k" * 1024

@@ -5,16 +5,22 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._acl import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+)
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from hookstream.embedded.kafka import EmbeddedKafka
 from hookstream.embedded.ports import HOST, free_port
 from hookstream.stream.settings import KafkaSettings
 from tests.deploy.rights import Right, granted
+from tests.fixtures.kafka import wait_until
 
 _PASSWORD = "not-so-secret"
 _TYPES = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP}
@@ -27,6 +33,16 @@ _OPERATIONS = {
     "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
     "All": AclOperation.ALL,
 }
+_ANY: Any = None
+_ALL = AclBindingFilter(
+    ResourceType.ANY,
+    _ANY,
+    ResourcePatternType.ANY,
+    _ANY,
+    _ANY,
+    AclOperation.ANY,
+    AclPermissionType.ANY,
+)
 
 
 class Guarded(NamedTuple):
@@ -64,11 +80,12 @@ def guarded(overlay: str) -> Iterator[Guarded]:
 
 
 def allow(inside: KafkaSettings, users: dict[str, set[Right]]) -> None:
-    """Give the users these rights."""
+    """Give the users these rights; returns once the broker goes by them."""
     admin = AdminClient(inside.client("tests"))
     bindings = [_binding(user, right) for user, rights in users.items() for right in rights]
     for made in admin.create_acls(bindings).values():
         made.result(20)
+    wait_until(lambda: set(bindings) <= set(admin.describe_acls(_ALL).result(20)))
 
 
 def _binding(user: str, right: Right) -> AclBinding:

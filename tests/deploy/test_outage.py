@@ -97,8 +97,8 @@ def test_without_a_broker_a_service_is_not_ready_and_is_not_restarted(
 ) -> None:
     """Also one that is only starting: the probe at startup asks whether it lives, no more."""
     service = services[name]
-    asked = {probe: service.asked(probe, name) for probe in ("startup", "liveness", "readiness")}
-    assert asked == {"startup": 200, "liveness": 200, "readiness": 503}
+    wanted = {"startup": 200, "liveness": 200, "readiness": 503}
+    wait_until(lambda: {probe: service.asked(probe, name) for probe in wanted} == wanted, WITHIN_S)
     assert service.process.poll() is None
 
 

@@ -14,18 +14,20 @@ from confluent_kafka.cimpl import NewTopic
 
 from hookstream.embedded.child import EmbeddedError
 from hookstream.embedded.kafka import EmbeddedKafka
+from tests.fixtures.kafka import wait_until
 
 
 def quiet(_: object) -> None:
     """The broker of this client goes away on purpose."""
 
 
-def topics(kafka: EmbeddedKafka, create: str | None = None) -> set[str]:
+def client(kafka: EmbeddedKafka) -> AdminClient:
     quietly: dict[str, Any] = {"log_level": 0, "error_cb": quiet}
-    client = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, **quietly})
-    if create:
-        client.create_topics([NewTopic(create, 2, 1)])[create].result(timeout=20)
-    return set(client.list_topics(timeout=10).topics)
+    return AdminClient({"bootstrap.servers": kafka.bootstrap_servers, **quietly})
+
+
+def topics(kafka: EmbeddedKafka) -> set[str]:
+    return set(client(kafka).list_topics(timeout=30).topics)
 
 
 def test_it_starts_serves_stops_and_finds_its_topics_again(folder: Path) -> None:
@@ -34,7 +36,9 @@ def test_it_starts_serves_stops_and_finds_its_topics_again(folder: Path) -> None
         pid = kafka.pid
         assert kafka.pids() == [pid]
         assert kafka.bootstrap_servers.startswith("127.0.0.1:")
-        assert "orders" in topics(kafka, create="orders")
+        admin = client(kafka)
+        admin.create_topics([NewTopic("orders", 2, 1)])["orders"].result(timeout=60)
+        wait_until(lambda: "orders" in topics(kafka))  # the controller knows it before the broker
     assert not psutil.pid_exists(pid)
     assert kafka.pids() == []
     with kafka:

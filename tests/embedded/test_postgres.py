@@ -53,7 +53,8 @@ def test_every_test_can_have_a_database_of_its_own(folder: Path) -> None:
 
 def test_a_kill_leaves_no_process_once_it_was_stopped(folder: Path) -> None:
     with EmbeddedPostgres(folder) as postgres:
-        processes = [psutil.Process(pid) for pid in postgres.pids()]
+        root = psutil.Process(postgres.pid)
+        processes = [root, *root.children(recursive=True)]
         assert os.getsid(postgres.pid) != os.getsid(0)
         os.kill(postgres.pid, signal.SIGKILL)
         postgres.stop()

@@ -61,11 +61,11 @@ def started(kafka: KafkaSettings, ready: bool = True, **settings: str) -> Iterat
         try:
             running = Started(process, port, health_port)
             if ready:
-                wait_until(lambda: running.health()[0] == 200, 20)
+                wait_until(lambda: running.health()[0] == 200, 60)
             yield running
         finally:
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(60)
             finally:
                 process.kill()

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import httpx2
 
@@ -13,7 +14,7 @@ from hookstream.stream import topics
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import EVENTS
 from tests.fixtures.kafka import prepared, put, read_all, wait_until
-from tests.ingest.started import started
+from tests.ingest.started import Started, started
 from tests.ingest.test_callbacks import a_callback, link
 from tests.system.bad_events import key, secret_of
 
@@ -37,11 +38,12 @@ def test_what_was_acknowledged_survives_a_broker_that_goes_and_comes_back(
     kafka = prepared(own_broker)
     put(kafka, Workspace(id="open", version=1, name="Open"), key("open"))
     stop = threading.Event()
-    with started(kafka) as ingest, ThreadPoolExecutor(4) as pool:
+    with started(kafka) as ingest, ThreadPoolExecutor(4) as pool, ExitStack() as stack:
+        stack.callback(stop.set)  # whatever happens: the pool waits for those who post
         client = ingest.client(secret_of("open"))
         posted: list[Answers] = [[] for _ in range(4)]
         running = [pool.submit(got.extend, posting(client, stop)) for got in posted]
-        wait_until(lambda: all(len(got) > 20 for got in posted))
+        wait_until(lambda: all(len(got) > 20 for got in posted), 60)
         own_broker.stop()
         wait_until(
             lambda: any(status == 503 for got in posted for _, status, _ in got), 2 * ANSWER_S
@@ -67,7 +69,7 @@ def test_an_event_whose_fate_is_unknown_is_told_with_its_id_and_repeated_once(
     put(kafka, Workspace(id="open", version=1, name="Open"), key("open"))
     with started(kafka) as ingest, ingest.client(secret_of("open")) as client:
         own_broker.stop()
-        callback, twice = link(a_callback()), b"[%b,%b]" % (EVENT, EVENT)
+        callback, twice = link(a_callback(waiting_ms=600_000)), b"[%b,%b]" % (EVENT, EVENT)
         with ThreadPoolExecutor() as asking:  # each is waited for as long as ingest may wait
             posted = asking.submit(client.post, "/v1/events", content=EVENT)
             posted_both = asking.submit(client.post, "/v1/events/batch", content=twice)
@@ -85,7 +87,8 @@ def test_an_event_whose_fate_is_unknown_is_told_with_its_id_and_repeated_once(
         own_broker.start()
         again = {"id": told["id"], "type": "a", "data": 1}
         wait_until(lambda: client.post("/v1/events", json=again).status_code == 202, 30)
-        assert client.post(callback, json={"status": "done"}).status_code == 200
+        done = {"status": "done"}
+        wait_until(lambda: client.post(callback, json=done).status_code == 200, 30)
     assert told["id"] in {s.value.id for s in read_all(kafka, EVENTS) if isinstance(s.value, Event)}
 
 
@@ -98,8 +101,13 @@ def test_without_topics_it_says_what_to_do_and_starts_by_itself_once_they_are_th
     )
     topics.apply(missing, [t for t in topics.topics(4, 4) if t.name == topics.CONFIG], 1)
     with started(missing, ready=False) as ingest:
-        wait_until(lambda: "hookstream topics apply" in ingest.health()[1], 20)
-        assert ingest.health()[0] == 503
+        wait_until(lambda: says(ingest, 503, "hookstream topics apply"), 60)
         topics.apply(missing, topics.topics(4, 4), 1)
         put(missing, topics.partition_counts(missing))
-        wait_until(lambda: ingest.health()[0] == 200, 20)
+        wait_until(lambda: says(ingest, 200), 60)
+
+
+def says(ingest: Started, status: int, text: str = "") -> bool:
+    """Whether this is on its page of readiness."""
+    found = ingest.health()
+    return found[0] == status and text in found[1]

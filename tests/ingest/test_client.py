@@ -79,7 +79,7 @@ def test_the_documented_kafka_example_publishes_an_event(kafka: KafkaSettings) -
         assert code.count(ours) == 1
         code = code.replace(ours, here)
     command = [sys.executable, "-c", code]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
     assert ran.returncode == 0, ran.stderr
     assert "is at offset 0" in ran.stdout
     ((event, seen),) = [(s.value, s) for s in read_all(kafka, EVENTS)]

@@ -144,14 +144,18 @@ def test_a_key_is_needed_and_may_come_in_either_header(
 ) -> None:
     put(topics, key("viewing", "viewer"), Workspace(id="viewing", version=1, name="V"))
     event, url = b'{"type":"a","data":1}', f"{ingest.url}/v1/events"
-    none = httpx2.post(url, content=event)
+
+    def sent(headers: dict[str, str]) -> httpx2.Response:
+        return httpx2.post(url, content=event, headers=headers, timeout=20)
+
+    none = sent({})
     problem(none, 401, "key_missing", "Authorization")
     assert none.headers["www-authenticate"] == "Bearer"
-    wrong = httpx2.post(url, content=event, headers={"X-API-KEY": "hk_wrong"})
+    wrong = sent({"X-API-KEY": "hk_wrong"})
     problem(wrong, 401, "key_unknown", "Authorization")
-    viewer = httpx2.post(url, content=event, headers={"X-API-KEY": secret_of("viewing")})
+    viewer = sent({"X-API-KEY": secret_of("viewing")})
     problem(viewer, 403, "role_too_low", "Authorization")
-    right = httpx2.post(url, content=event, headers={"X-API-KEY": secret_of("open")})
+    right = sent({"X-API-KEY": secret_of("open")})
     assert right.status_code == 202
 
 

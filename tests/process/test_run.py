@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from hookstream.embedded.ports import free_port
+
 SERVICE = """
 import asyncio, time, logging
 from opentelemetry.metrics import get_meter
@@ -151,8 +153,7 @@ def test_a_health_port_in_use_is_named(start: Start) -> None:
 
 
 def test_health_answers_while_the_event_loop_hangs(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     process = start("hanging", PROCESS_HEALTH_PORT=str(port))
     wait_for_line(process)
     deadline = monotonic() + 20

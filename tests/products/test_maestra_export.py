@@ -36,6 +36,7 @@ def test_m10_the_log_is_exported_by_time_success_and_webhook(
     between = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     second = tenant.send("order.paid", '{"n": 2}')
     wait_until(lambda: len(exported(tenant)) == 6, WITHIN_S)
+    wait_until(lambda: all(len(tenant.deliveries(e)) == 3 for e in (first, second)), WITHIN_S)
 
     ids = {
         (d["event"], d["webhook"]): d["id"] for e in (first, second) for d in tenant.deliveries(e)

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -71,30 +72,43 @@ def test_m2_a_rate_is_shared_by_all_webhooks_kept_and_used(
     sent = send_times(outcomes(products, tenant))
     for seconds in (1, 2, 5):
         assert max(within(sent, 1000 * seconds)) <= RATE * seconds
-    came = sorted(got.at_ms for got in receiver.got)
-    assert max(within(came, 2000)) <= RATE * 2 * 1.25, "a stalled receiver sees them late"
     assert max(within(sent, 2000)) >= 0.95 * RATE * 2, "there was a backlog"
     assert len({got.path for got in receiver.got[: RATE * 2]}) == WEBHOOKS, "they take turns"
     assert len(receiver.got) == REQUESTS
 
 
 def _tested(tenant: Tenant, hook: str) -> dict[str, Any]:
+    """What came of a test, also where that is not known at once."""
     answer = tenant.call("POST", f"/v1/webhooks/{hook}/test")
     assert answer.status_code in (200, 202), answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+
+    def over() -> dict[str, Any]:
+        found = tenant.call("GET", answer.json()["where"])
+        return dict(found.json()) if found.status_code == 200 and found.json()["ended"] else {}
+
+    return wait_until(over)
 
 
 def test_a_lane_is_cut_into_shards_by_subject_and_keeps_its_rate(
     products: Shared, receiver: Receiver
 ) -> None:
     tenant = products.tenant()
-    slower = {"name": "slower", "schedule": {"kind": "list", "delays_ms": [5_000]}}
+    schedule = {"kind": "list", "delays_ms": [5_000]}
+    slower = {"name": "slower", "deadline_ms": 60_000, "schedule": schedule}
     policy = tenant.post("/v1/policies", slower)["id"]
-    receiver.rule = lambda got, before: (500 if got.id == "late" and not before else 200, {})
+    recut = Event()
+
+    def rule(got: Got, before: int) -> Answer:
+        if got.id != "late" or before:
+            return 200, {}
+        recut.wait(60)  # its retry comes after that
+        return 500, {}
+
+    receiver.rule = rule
     made = tenant.webhook(receiver.url, policy=policy, shards=4, rate_per_s=40)
     ids = [_sent(tenant, f"s{n}", f"contact/{n % 40}") for n in range(120)]
     wait_until(lambda: {got.id for got in receiver.got} == set(ids), 60)
+    wait_until(lambda: len(send_times(outcomes(products, tenant))) >= len(ids))
     ended = outcomes(products, tenant)
     lanes = Counter(each.lane for each in ended)
     assert set(lanes) == {f"{made['id']}/{n}" for n in range(4)}
@@ -107,6 +121,7 @@ def test_a_lane_is_cut_into_shards_by_subject_and_keeps_its_rate(
     path = f"/v1/webhooks/{made['id']}"
     changed = tenant.call("PATCH", path, {"shards": 1})
     assert changed.status_code == 200, changed.text
+    recut.set()
     wait_until(lambda: len(receiver.got) == 122, 60)
     wait_until(lambda: [d["state"] for d in tenant.deliveries("late")] == ["succeeded"], 60)
     moved = [each for each in outcomes(products, tenant) if each.event == "late"]

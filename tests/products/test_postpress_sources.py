@@ -36,6 +36,7 @@ def test_o3_a_webhook_with_only_a_source_gets_all_types_of_it_and_nothing_else(
         f"{products.system.ports.console_url}/v1/webhooks",
         json=body,
         headers={"X-API-KEY": tenant.key, "accept": "application/json"},
+        timeout=60,
     )
     assert made.status_code == 201, made.text
     webhook = made.json()

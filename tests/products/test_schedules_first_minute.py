@@ -59,5 +59,5 @@ def test_f3_o2_who_says_nothing_is_waited_for_until_the_deadline(
 def test_waits_of_seconds_pass_through_the_tiers(minute: dict[str, Seen]) -> None:
     assert minute["workestra"].journey.tiers[1][0] == "retry.20s"
     assert minute["maestra"].journey.tiers[0][0] == "retry.20s"
-    assert minute["postpress"].journey.tiers[0][0] == "retry.5s"
+    assert minute["postpress"].journey.tiers[1][0] == "retry.20s"
     assert minute["prefinery"].journey.tiers[1][0] == "retry.10s", "21 s, and a second to spare"

@@ -3,6 +3,7 @@
 import socket
 from pathlib import Path
 
+from hookstream.embedded.ports import free_port
 from tests.deliverer.receiver import certificate, serving
 from tests.fixtures.receiver import Receiver
 from tests.products.quickened import ended
@@ -23,12 +24,6 @@ WORDS = {
 }
 
 
-def unused_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 def script(connection: Connection) -> None:
     match connection.request.path:
         case "/waiting":
@@ -43,14 +38,14 @@ def test_each_failure_says_what_it_was(
     products: Shared, receiver: Receiver, tmp_path: Path
 ) -> None:
     tenant = products.tenant()
-    body = {"name": "once", "deadline_ms": 2_000, "schedule": {"delays_ms": []}}
+    body = {"name": "once", "deadline_ms": 10_000, "schedule": {"delays_ms": []}}
     policy = tenant.post("/v1/policies", body)["id"]
     distrusted = Receiver(tls=serving(*certificate(tmp_path)))
     with raw(script) as odd, socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(128)  # takes connections, and never shakes hands
         urls = {
-            "refused": f"http://127.0.0.1:{unused_port()}/",
+            "refused": f"http://127.0.0.1:{free_port()}/",
             "name": "https://no-such-host.invalid/",
             "address": "http://10.0.0.1/",
             "other-name": receiver.url.replace("localhost", "127.0.0.1"),

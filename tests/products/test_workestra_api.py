@@ -1,8 +1,9 @@
 """W13: API keys, rate limits on the API, a reference of it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
@@ -36,9 +37,16 @@ def strict(products: Shared, tmp_path: Path) -> Iterator[str]:
         service.stop(10)
 
 
+def asked(
+    method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None
+) -> httpx2.Response:
+    """One request, by nobody unless the headers say by whom."""
+    return httpx2.request(method, url, json=body, headers=headers, timeout=60)
+
+
 def listed(url: str, key: str) -> httpx2.Response:
     """The webhooks, by this key."""
-    return httpx2.get(f"{url}/v1/webhooks", headers={"X-API-KEY": key}, timeout=60)
+    return asked("GET", f"{url}/v1/webhooks", headers={"X-API-KEY": key})
 
 
 def number(pattern: str, text: str) -> int:
@@ -76,18 +84,18 @@ def test_w13_a_key_opens_its_workspace_by_its_role_until_it_is_deleted(products:
     made = admin.post("/v1/keys", {"role": "viewer"})
     url = products.system.ports.console_url
     for headers in ({"X-API-KEY": made["key"]}, {"Authorization": f"Bearer {made['key']}"}):
-        assert httpx2.get(f"{url}/v1/webhooks", headers=headers).status_code == 200
+        assert asked("GET", f"{url}/v1/webhooks", headers=headers).status_code == 200
         body = {"url": "https://example.com"}
-        answer = httpx2.post(f"{url}/v1/webhooks", json=body, headers=headers)
+        answer = asked("POST", f"{url}/v1/webhooks", body, headers)
         assert (answer.status_code, answer.json()["code"]) == (403, "role_too_low")
     assert admin.call("DELETE", f"/v1/keys/{made['id']}").status_code == 200
     assert listed(url, made["key"]).status_code == 401
     assert listed(url, "hk_made-up").status_code == 401
-    assert httpx2.get(f"{url}/v1/webhooks").status_code == 401
+    assert asked("GET", f"{url}/v1/webhooks").status_code == 401
 
 
 def test_w13_the_reference_names_every_call_and_what_a_webhook_takes(products: Shared) -> None:
-    reference = httpx2.get(f"{products.system.ports.console_url}/v1/openapi.json").json()
+    reference = asked("GET", f"{products.system.ports.console_url}/v1/openapi.json").json()
     assert {"get", "post"} <= set(reference["paths"]["/v1/webhooks"])
     assert {"get", "patch", "delete"} <= set(reference["paths"]["/v1/webhooks/{webhook}"])
     assert "post" in reference["paths"]["/v1/webhooks/{webhook}/secret/rotate"]

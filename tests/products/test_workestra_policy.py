@@ -1,15 +1,16 @@
 """Workestra's promises about delivery: W6, W8, W9. Its schedule: test_schedules.py."""
 
 import json
+from threading import Event
 from time import time_ns
 
 from tests.fixtures.kafka import wait_until
-from tests.fixtures.receiver import Receiver
+from tests.fixtures.receiver import Answer, Got, Receiver
 from tests.products.quickened import WITHIN_S, ended, quickened
 from tests.system.shared import Shared
 
-DISABLED_WITHIN_MS = 10_000
-"""Five times what is promised."""
+DISABLED_WITHIN_MS = 30_000
+"""Fifteen times what is promised: a busy machine is given time."""
 
 
 def test_w6_only_https(products: Shared, receiver: Receiver) -> None:
@@ -27,10 +28,19 @@ def test_w6_only_https(products: Shared, receiver: Receiver) -> None:
 def test_w8_a_retry_is_overtaken_and_carries_the_id_it_had(
     products: Shared, receiver: Receiver
 ) -> None:
+    first, overtaken = "evt_first", Event()
+
+    def rule(got: Got, before: int) -> Answer:
+        if got.id != first:
+            overtaken.set()
+        elif not before:
+            overtaken.wait(WITHIN_S)  # fails no sooner, so that its retry comes after the other
+            return 500, {}
+        return 200, {}
+
+    receiver.rule = rule
     tenant = products.tenant()
-    policy = quickened(tenant, "workestra", 10)  # the first retry after half a second
-    receiver.rule = lambda got, before: (500 if first in got.id and not before else 200, {})
-    first = "evt_first"
+    policy = quickened(tenant, "workestra", 10, deadline_ms=round(WITHIN_S * 1000))
     tenant.webhook(receiver.url + "/hook", policy=policy, secret="your_webhook_secret")
     tenant.publish(b'{"id":"evt_first","type":"deal.created","data":{"n":1}}')
     wait_until(lambda: receiver.got, WITHIN_S)

@@ -49,12 +49,15 @@ def test_what_has_gone_on_is_deleted_and_nothing_else(kafka: KafkaSettings) -> N
     """Trimmed up to the commits, never beyond; a process that dies meanwhile changes nothing."""
     port = free_port()
     settings = {"RETRY_TRIM_EVERY_S": "0.2", "PROCESS_HEALTH_PORT": str(port)}
+    killed = settings | {"KAFKA_SESSION_TIMEOUT_MS": "6000"}
     hour = now_ms() + 3_600_000
     waiting = {f"far{n}": hour for n in range(50)}
-    soon = {f"soon{n}": now_ms() + 10 * n for n in range(500)}
-    with started(kafka, "retry", **settings) as first:
+    not_beyond = trimmed(kafka)
+    with started(kafka, "retry", **killed) as first:
+        soon = {f"soon{n}": now_ms() + 500 + 10 * n for n in range(500)}
         put_waiting(kafka, [*waiting.items(), *soon.items()])
-        wait_until(lambda: ids(kafka).keys() == soon.keys(), WITHIN_S)
+        # Some have gone on while others wait behind them.
+        wait_until(lambda: not_beyond() and ids(kafka).keys() == soon.keys(), WITHIN_S)
         wait_until(trimmed(kafka, RETRY), WITHIN_S)
         first.send_signal(signal.SIGKILL)
         first.wait(10)
@@ -64,8 +67,7 @@ def test_what_has_gone_on_is_deleted_and_nothing_else(kafka: KafkaSettings) -> N
         wait_until(lambda: ids(kafka).keys() == soon.keys() | more.keys(), WITHIN_S)
         wait_until(trimmed(kafka, RETRY, "retry.2s"), WITHIN_S)
         again = {f"again{n}": now_ms() + 5_000 for n in range(50)}
-        put_waiting(kafka, again.items())
-        not_beyond = trimmed(kafka)  # while they wait where others have gone on
+        put_waiting(kafka, again.items())  # where others have gone on
         wait_until(lambda: not_beyond() and again.keys() <= ids(kafka).keys(), WITHIN_S)
     left = bounds(kafka, "retry.30m", PARTITIONS).values()
     assert sum(bound.end - bound.start for bound in left) == len(waiting)

@@ -17,14 +17,14 @@ from tests.started import started
 pytestmark = pytest.mark.alone
 
 WITHIN_S = 40
-LATE_MS = 1_000
-"""Ten times what is promised, which a broker and a test on two busy cores may take."""
+LATE_MS = 5_000
+"""More than is promised, by what a broker and a test on a busy machine may take."""
 RESTARTED_LATE_MS = 30_000
 
 
 def test_each_comes_when_due_by_the_tiers_that_are_left_in_time(kafka: KafkaSettings) -> None:
     with started(kafka, "retry"):
-        start_ms = now_ms() + 300
+        start_ms = now_ms() + 900  # after the first: as long as may be before it counts as soon
         dues = {f"d{s}": start_ms + s * 1000 for s in (0, 1, 2, 4, 7, 9, 14)}
         put_waiting(kafka, [*dues.items(), ("overdue", start_ms - 5_000)])
         wait_until(lambda: len(delivered(kafka)) == len(dues) + 1, WITHIN_S)
@@ -56,7 +56,7 @@ def test_what_comes_out_is_what_went_in(kafka: KafkaSettings) -> None:
 
 def test_twins_meet_in_one_partition_and_come_together(kafka: KafkaSettings) -> None:
     with started(kafka, "retry"):
-        due = now_ms() + 8_000
+        due = now_ms() + 10_000
         twins = [(f"d{number}", due) for number in range(8)]
         put_waiting(kafka, twins)
         put_waiting(kafka, twins)
@@ -69,7 +69,7 @@ def test_twins_meet_in_one_partition_and_come_together(kafka: KafkaSettings) -> 
 
 def test_killed_with_records_waiting_all_come_and_none_early(kafka: KafkaSettings) -> None:
     count = 600
-    with started(kafka, "retry") as first:
+    with started(kafka, "retry", KAFKA_SESSION_TIMEOUT_MS="6000") as first:
         start_ms = now_ms()
         dues = {f"d{n}": start_ms + n * 15 for n in range(count)}
         put_waiting(kafka, dues.items())
@@ -108,7 +108,7 @@ def test_what_waits_for_hours_costs_disk_and_does_not_stop_what_is_due(
         put_waiting(kafka, many, topic=tier, size=100_000)
     with started(kafka, "retry", RETRY_HELD_MIB="16") as retry:
         before = psutil.Process(retry.pid).memory_info().rss
-        soon = [(f"soon{n}", now_ms() + 1_000 + n * 10) for n in range(300)]
+        soon = [(f"soon{n}", now_ms() + 2_500 + n * 10) for n in range(300)]
         put_waiting(kafka, soon)
         wait_until(lambda: len(delivered(kafka)) == 300, WITHIN_S)
         grown = psutil.Process(retry.pid).memory_info().rss - before

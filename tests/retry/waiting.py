@@ -9,6 +9,7 @@ import httpx2
 
 from hookstream.embedded.ports import HOST
 from hookstream.model.records import GroupNote
+from hookstream.stream.bounds import Bounds, bounds
 from hookstream.stream.codec import Codec
 from hookstream.stream.dead import DeadLetters
 from hookstream.stream.groups import committed, start_group
@@ -99,6 +100,7 @@ def unmoved(kafka: KafkaSettings, topic: str = RETRY) -> int:
 def uncommitted(kafka: KafkaSettings) -> set[str]:
     """The deliveries that have gone on from a place which the group has not committed as done:
     who takes over moves these again, and no others."""
+    wait_until(lambda: is_at_rest(kafka))
     ways: dict[str, list[tuple[int, int, bool]]] = {}
     for topic in (*TOPICS, DELIVERIES):
         at = committed(kafka, GROUP, topic, PARTITIONS) if topic != DELIVERIES else {}
@@ -111,6 +113,19 @@ def uncommitted(kafka: KafkaSettings) -> set[str]:
     return {d for d, way in ways.items() if not all(done for *_, done in sorted(way)[:-1])}
 
 
+def is_at_rest(kafka: KafkaSettings) -> bool:
+    """Whether nothing comes onto the topics: what a process had sent when it was killed may be on
+    its way to them for a moment."""
+    before = all_bounds(kafka)
+    time.sleep(0.5)  # nothing comes for so long
+    return all_bounds(kafka) == before
+
+
+def all_bounds(kafka: KafkaSettings) -> list[dict[int, Bounds]]:
+    """Where the partitions of all topics begin and end."""
+    return [bounds(kafka, topic, PARTITIONS) for topic in (*TOPICS, DELIVERIES)]
+
+
 def moved_between(kafka: KafkaSettings, from_ms: int, to_ms: int) -> set[str]:
     """The deliveries that came into a tier, or out of the last, in that time."""
     return {
@@ -121,17 +136,21 @@ def moved_between(kafka: KafkaSettings, from_ms: int, to_ms: int) -> set[str]:
     }
 
 
+def metrics(port: int, name: str) -> list[str]:
+    """The lines of these metrics of a retry process."""
+    text = httpx2.get(f"http://{HOST}:{port}/metrics", timeout=60, trust_env=False).text
+    return [line for line in text.splitlines() if line.startswith(name)]
+
+
 def assigned(port: int) -> int:
     """How many partitions a retry process owns."""
-    text = httpx2.get(f"http://{HOST}:{port}/metrics", trust_env=False).text
-    lines = [line for line in text.splitlines() if line.startswith("hookstream_consumer_assigned")]
+    lines = metrics(port, "hookstream_consumer_assigned")
     return sum(int(float(line.split()[-1])) for line in lines)
 
 
 def held(port: int) -> tuple[int, int]:
     """Records and bytes that a retry process holds in memory, as it tells itself."""
-    text = httpx2.get(f"http://{HOST}:{port}/metrics", trust_env=False).text
-    lines = [line.split() for line in text.splitlines() if line.startswith("hookstream_retry_held")]
+    lines = [line.split() for line in metrics(port, "hookstream_retry_held")]
     found = {name.partition("{")[0]: int(float(value)) for name, value in lines}
     size = next(number for name, number in found.items() if "size" in name)
     return next(number for name, number in found.items() if "size" not in name), size

@@ -49,7 +49,8 @@ def holders(dsn: str) -> int:
 
 def test_an_old_holder_that_wakes_up_leaves_no_old_record(kafka: KafkaSettings, dsn: str) -> None:
     settings = {"POSTGRES_DSN": dsn, "STATUS_COMPARE_EVERY_S": "1"}
-    with started(kafka, "status", **settings) as first:
+    stopped = settings | {"KAFKA_SESSION_TIMEOUT_MS": "6000"}
+    with started(kafka, "status", **stopped) as first:
         wait_until(lambda: holders(dsn) == 1, WITHIN_S)
         save(dsn, range(1, MANY))
         wait_until(lambda: versions(kafka), WITHIN_S)

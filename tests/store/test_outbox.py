@@ -14,6 +14,8 @@ from hookstream.store.outbox import Holder
 from hookstream.store.pool import Pool
 from hookstream.store.published import Published
 
+WITHIN_S = 60
+
 
 def put(pool: Pool, name: str) -> int:
     with pool.connection() as connection, connection.cursor() as cursor:
@@ -22,13 +24,13 @@ def put(pool: Pool, name: str) -> int:
 
 
 async def listening_by(published: Published) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN_S):
         await published.listening.wait()
 
 
 def acquired_by(holder: Holder) -> None:
     """The server ends the other's session in its own time."""
-    deadline = monotonic() + 10
+    deadline = monotonic() + WITHIN_S
     while not holder.acquire():
         assert monotonic() < deadline
         holder.wait(0.05)
@@ -36,7 +38,9 @@ def acquired_by(holder: Holder) -> None:
 
 @pytest.fixture
 def holder(database: str) -> Iterator[Holder]:
+    """One that the server lets stand still, however long a busy machine needs for a step."""
     opened = Holder(database)
+    opened.connection.execute("SET idle_session_timeout = 0")
     yield opened
     opened.close()
 
@@ -89,9 +93,7 @@ def test_a_row_that_commits_late_is_not_passed_over(pool: Pool, holder: Holder) 
 def test_the_holder_is_woken_by_a_new_row(pool: Pool, holder: Holder) -> None:
     timer = threading.Timer(0.1, put, (pool, "a"))
     timer.start()
-    begun = monotonic()
-    assert holder.wait(10)
-    assert monotonic() - begun < 5
+    assert holder.wait(WITHIN_S)
     timer.join()
     assert not holder.wait(0.01)
 
@@ -106,8 +108,8 @@ def test_there_is_one_holder(database: str, holder: Holder) -> None:
 
 
 def test_a_holder_that_stands_still_loses_the_outbox(database: str, holder: Holder) -> None:
-    holder.connection.execute("SET idle_session_timeout = '300ms'")
     assert holder.acquire()
+    holder.connection.execute("SET idle_session_timeout = '300ms'")
     other = Holder(database)
     acquired_by(other)
     with pytest.raises(psycopg.OperationalError):
@@ -130,7 +132,7 @@ async def test_who_waits_for_rows_is_woken_when_all_are_published(
     ids = [await asyncio.to_thread(put, pool, name) for name in "ab"]
     assert not await published.wait(ids, 0.05)
     assert outbox.waits(pool, ids)
-    waiting = asyncio.create_task(published.wait(ids, 10))
+    waiting = asyncio.create_task(published.wait(ids, WITHIN_S))
     await asyncio.to_thread(outbox.delete, holder.connection, ids[:1])
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -150,7 +152,7 @@ async def test_a_page_of_a_thousand_deletes_is_told_whole(
     with pool.connection() as connection, connection.cursor() as cursor:
         record = Workspace(id="w", version=1, name="w")
         ids = [outbox.put(cursor, "config", "workspace/w", record) for _ in range(1000)]
-    waiting = asyncio.create_task(published.wait(ids, 10))
+    waiting = asyncio.create_task(published.wait(ids, WITHIN_S))
     await listening_by(published)
     await asyncio.to_thread(outbox.delete, holder.connection, ids)
     assert await waiting

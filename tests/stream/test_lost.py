@@ -41,8 +41,9 @@ def partition(kafka: KafkaSettings) -> int:
 def delete_below(kafka: KafkaSettings, offset: int) -> None:
     """As retention does."""
     at = TopicPartition(kafka.topic(EVENTS), partition(kafka), offset)
-    for deleted in admin_client(kafka).delete_records([at]).values():
-        assert deleted.result(20).low_watermark == offset
+    admin = admin_client(kafka)
+    for deleted in admin.delete_records([at], request_timeout=WITHIN_S).values():
+        assert deleted.result(WITHIN_S).low_watermark == offset
 
 
 def commit(kafka: KafkaSettings) -> int:
@@ -91,9 +92,11 @@ def test_a_service_counts_it_alarms_and_shows_it(
     delete_below(kafka, 30)
     assert "30 deleted before they were read" in shown(kafka, monkeypatch)
     port = free_port()
-    with started(kafka, "router", PROCESS_HEALTH_PORT=str(port)):
+    with started(kafka, "router", PROCESS_HEALTH_PORT=str(port)) as process:
         wait_until(lambda: read_all(kafka, DEAD), WITHIN_S)
-        metrics = httpx2.get(f"http://{HOST}:{port}/metrics", trust_env=False).text
+        metrics = httpx2.get(f"http://{HOST}:{port}/metrics", timeout=30, trust_env=False).text
+        process.terminate()  # killed, it may take lines along that it has not written yet
+        process.wait(WITHIN_S)
     [dead] = [seen.value for seen in read_all(kafka, DEAD)]
     assert isinstance(dead, Dead)
     assert (dead.reason, dead.topic, dead.offset) == ("lost", EVENTS, 0)

@@ -20,15 +20,15 @@ def test_partitions_kept_in_a_rebalance_are_read_on_once_there_is_room(
 ) -> None:
     start_group(kafka, None, GroupNote(group=GROUP, partitions={topics.EVENTS: PARTITIONS}))
     with looping(kafka, GROUP) as (first, handler):
-        wait_until(lambda: len(first.assignments) == PARTITIONS, 30)
+        wait_until(lambda: len(first.assignments) == PARTITIONS)
         handler.is_full = True
-        wait_until(lambda: first._all_paused, 10)
+        wait_until(lambda: first._all_paused)
         with looping(kafka, GROUP) as (second, other):
-            wait_until(lambda: len(first.assignments) == len(second.assignments) == 2, 30)
+            wait_until(lambda: len(first.assignments) == len(second.assignments) == 2)
             handler.is_full = False
             sent = [b"%d" % n for n in range(100)]
             produce(kafka, topics.EVENTS, *((b"%d" % n, raw) for n, raw in enumerate(sent)))
-            wait_until(lambda: sorted(handler.seen + other.seen) == sorted(sent), 20)
+            wait_until(lambda: sorted(handler.seen + other.seen) == sorted(sent))
             assert handler.seen
             assert other.seen
 
@@ -41,9 +41,9 @@ def test_a_rebalance_under_way_is_no_sign_of_having_been_replaced(
     start_group(kafka, None, GroupNote(group=GROUP, partitions={topics.EVENTS: PARTITIONS}))
     with looping(kafka, GROUP) as (first, handler):
         for _ in range(TIMES):
-            wait_until(lambda: len(first.assignments) == PARTITIONS, 30)
+            wait_until(lambda: len(first.assignments) == PARTITIONS)
             with looping(kafka, GROUP) as (second, other):
-                wait_until(lambda: len(first.assignments) == len(second.assignments) == 2, 30)
-        wait_until(lambda: len(first.assignments) == PARTITIONS, 30)
+                wait_until(lambda: len(first.assignments) == len(second.assignments) == 2)
+        wait_until(lambda: len(first.assignments) == PARTITIONS)
         assert handler.gone == other.gone == []
         assert all(assignment.alive for assignment in first.assignments.values())

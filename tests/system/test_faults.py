@@ -23,8 +23,9 @@ ROUNDS = (("retry", "router"), ("status", "deliverer"), ALL, ALL)
 BURST = 150
 SLACK = 2
 """Times `GOES_ON_S`; the default session timeout of 45 s is still twice as long."""
-JUST_ANSWERED_NS = 500_000_000
-"""An answer so shortly before a kill may not have become an outcome."""
+JUST_ANSWERED_NS = 5_000_000_000
+"""An answer so shortly before a kill may not have become an outcome: a busy machine takes a while.
+A turn that has its outcome is never taken again, however short the time: outcomes say so."""
 END_S = 60
 
 
@@ -35,7 +36,7 @@ class Run:
         self.system, self.load = system, load
         self.kills: list[Kill] = []
         self.went_on_s: list[tuple[str, float]] = []
-        """(service, from its kill till it had done something new)."""
+        """(service, from the round's last kill till it had done something new)."""
         self.outcomes: list[tuple[Seen, Outcome]] = []
         self.requests: list[Request] = []
 
@@ -45,11 +46,12 @@ class Run:
         killed = [self.system.kill(service) for service in services]
         self.kills += killed
         left = {kill.service: kill for kill in killed}
+        all_dead_ns = max(kill.at_ns for kill in killed)  # one may need another to do something
 
         def all_work() -> bool:
             for kill in list(left.values()):
                 if (at_ns := self.first_work_ns(kill)) is not None:
-                    self.went_on_s.append((kill.service, (at_ns - kill.at_ns) / 1e9))
+                    self.went_on_s.append((kill.service, (at_ns - all_dead_ns) / 1e9))
                     del left[kill.service]
             return not left
 
@@ -74,6 +76,7 @@ class Run:
         self.load.settle()
         events = len(self.load.accepted)
         wait_until(lambda: self.system.all_succeeded(events), END_S)
+        wait_until(lambda: self.system.logged() == events, END_S)
         self.outcomes = self.system.outcomes()
         self.requests = list(self.system.receiver.requests)
 
@@ -107,7 +110,7 @@ def run() -> Iterator[Run]:
         load = system.load()
         found = Run(system, load)
         with load.running():
-            wait_until(lambda: system.receiver.taken(FLAKY), 20)
+            wait_until(lambda: system.receiver.taken(FLAKY))
             for services in ROUNDS:
                 found.round(*services)
         found.finish()
@@ -139,9 +142,9 @@ def test_accepted_is_never_lost(run: Run) -> None:
 def test_the_counts_in_postgres_are_exact(run: Run) -> None:
     events = len(run.load.accepted)
     assert run.system.states() == {(w, "succeeded"): events for w in run.system.webhooks.values()}
-    assert run.system.rows("SELECT count(*), sum(repeats) FROM events WHERE NOT conflict") == [
-        (events, 0)
-    ]
+    assert run.system.rows("SELECT count(*) FROM events WHERE NOT conflict") == [(events,)]
+    repeated = run.system.rows("SELECT id FROM events WHERE repeats > 0")
+    assert {id_ for (id_,) in repeated} <= run.load.unknown, "those alone were sent twice"
     with_request = sum(1 for _, outcome in run.outcomes if outcome.attempt)
     assert run.system.rows("SELECT count(*) FROM attempts") == [(with_request,)]
     assert run.system.rows("SELECT count(*) FROM dead") == [(0,)]

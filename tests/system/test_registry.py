@@ -36,7 +36,8 @@ CONFLUENT = 0
 def running(
     broker: EmbeddedKafka, postgres: EmbeddedPostgres, registry: RunningRegistry
 ) -> Iterator[Shared]:
-    with shared(broker, postgres, HOOKSTREAM_REGISTRY_URL=registry.url) as system:
+    settings = {"HOOKSTREAM_REGISTRY_URL": registry.url, "HOOKSTREAM_REGISTRY_TIMEOUT_S": "30"}
+    with shared(broker, postgres, **settings) as system:
         yield system
 
 
@@ -61,7 +62,7 @@ def produce(running: Shared, client: SchemaRegistryClient, text: str, datum: Any
 
 
 def arrived(receiver: Receiver, event: str) -> bool:
-    return wait_until(lambda: event in receiver.ids(), 30)
+    return wait_until(lambda: event in receiver.ids())
 
 
 def test_every_public_record_is_in_confluents_format_and_its_subject_is_full_transitive(
@@ -71,7 +72,7 @@ def test_every_public_record_is_in_confluents_format_and_its_subject_is_full_tra
     tenant.webhook(receiver.url)
     event = tenant.send("order.paid")
     assert arrived(receiver, event)
-    wait_until(lambda: len(running.raw(OUTCOMES)) > 0, 30)
+    wait_until(lambda: len(running.raw(OUTCOMES)) > 0)
     for topic in (EVENTS, DELIVERIES, OUTCOMES):
         values = [raw.value or b"" for raw in running.raw(topic)]
         assert values, topic
@@ -161,6 +162,6 @@ def test_with_the_registry_gone_services_start_and_events_are_delivered(
         running.system.start_service(service)
     event = tenant.send("order.paid")
     assert arrived(receiver, event)
-    wait_until(lambda: [d["state"] for d in tenant.deliveries(event)] == ["succeeded"], 30)
+    wait_until(lambda: [d["state"] for d in tenant.deliveries(event)] == ["succeeded"])
     assert {(raw.value or b"")[0] for raw in running.raw(DELIVERIES)} == {CONFLUENT}
     assert b"schemas are written as config knows them" in running.logs()["router.log"]

@@ -73,7 +73,7 @@ def named(spans: list[SpanSeen], service: str, name: str) -> SpanSeen:
 
 def whole(collector: Collector, trace: str, count: int) -> list[SpanSeen]:
     """All spans of the trace, once there are so many."""
-    wait_until(lambda: len(collector.of(trace)) >= count, 20)
+    wait_until(lambda: len(collector.of(trace)) >= count)
     return collector.of(trace)
 
 
@@ -140,7 +140,7 @@ def test_a_delayed_retry_is_a_new_trace_linked_to_the_attempt_before(
         found = list(collector.spans)
         return [span for span in found if span.links == [(trace, first.id)]]
 
-    (second,) = wait_until(linked, 20)
+    (second,) = wait_until(linked)
     assert second.trace != trace
     assert (second.parent, second.name) == ("", "POST")
     assert second.attributes["http.request.resend_count"] == 1
@@ -201,7 +201,7 @@ def test_traceparent_goes_out_only_where_a_webhook_asks(
     assert "traceparent" not in silent.headers
     _, told, span, flags = asks.headers["traceparent"].split("-")
     assert (told, flags) == (trace, "01")
-    wait_until(lambda: span in {s.id for s in collector.of(trace) if s.name == "POST"}, 20)
+    wait_until(lambda: span in {s.id for s in collector.of(trace) if s.name == "POST"})
 
 
 def test_metrics_arrive_too(collector: Collector, tenant: Tenant, receiver: Receiver) -> None:
@@ -212,4 +212,4 @@ def test_metrics_arrive_too(collector: Collector, tenant: Tenant, receiver: Rece
         seen = dict(collector.metrics)
         return METRICS - {(service, name) for service in seen for name in set(seen[service])}
 
-    wait_until(lambda: not missing(), 20)
+    wait_until(lambda: not missing())

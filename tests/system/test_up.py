@@ -89,8 +89,8 @@ def test_a_service_that_is_killed_starts_again(make_system: MakeSystem) -> None:
     system.start()
     before = system.pids()["console"][0]
     system.kill("console")
-    wait_until(lambda: system.pids()["console"] not in ([], [before]), 20)
-    wait_until(system.services["console"].is_ready, 20)
+    wait_until(lambda: system.pids()["console"] not in ([], [before]), START_S)
+    wait_until(system.services["console"].is_ready, START_S)
 
 
 def test_a_service_that_cannot_start_is_named_with_its_reason(make_system: MakeSystem) -> None:

@@ -110,10 +110,11 @@ def test_two_versions_at_once_read_each_other_and_nothing_is_dead(
     kafka: KafkaSettings, database: str, receiver: Receiver, tmp_path: Path
 ) -> None:
     put(kafka, Workspace(id="ws", version=1, name="Ours"), *(webhook(w, receiver) for w in LANES))
+    session = {"KAFKA_SESSION_TIMEOUT_MS": "6000"}  # those that are killed have successors
     services = {
-        "router": {},
-        "deliverer": {"SEAL_KEYS": "00" * 32, "EGRESS_ALLOW": "127.0.0.0/8"},
-        "status": {"POSTGRES_DSN": database},
+        "router": session,
+        "deliverer": {"SEAL_KEYS": "00" * 32, "EGRESS_ALLOW": "127.0.0.0/8", **session},
+        "status": {"POSTGRES_DSN": database, **session},
     }
     newer, sent = version_after(tmp_path), 0
     old_schema, new_schema = schemas.current(Event), grown(Event)

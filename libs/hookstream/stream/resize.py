@@ -11,6 +11,7 @@ followed by a next run that goes on:
 import time
 from collections.abc import Callable
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.cimpl import NewPartitions
 from msgspec.structs import replace
 
@@ -127,7 +128,12 @@ class Resize:
             new = [NewPartitions(self._kafka.topic(topic), partitions)]
             admin = admin_client(self._kafka)
             for grown in admin.create_partitions(new, request_timeout=MADE_WITHIN_S).values():
-                grown.result(MADE_WITHIN_S)
+                try:
+                    grown.result(MADE_WITHIN_S)
+                except KafkaException as error:
+                    # It has them: a run before this one was ended before all brokers said so.
+                    if error.args[0].code() != KafkaError.INVALID_PARTITIONS:
+                        raise
             self._tell(f"{topic}: {there} to {partitions} partitions")
         deadline = time.monotonic() + _GROWN_WITHIN_S
         while not self._writer.knows(topic, partitions):
