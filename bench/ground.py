@@ -9,12 +9,13 @@ from typing import Self
 
 from bench import certificate
 from bench.receiver import Receiver
+from hookstream.embedded.kafka import SERVER_JVM
 from hookstream.stream.admin import forget_clients
 from services.cli.brokers import KAFKA_ADDRESS, POSTGRES_ADDRESS, Brokers, without_ours
 from services.cli.ports import free
 
-KAFKA = {"heap_mb": 1024, "jit": ()}
-"""With both compilers, as it runs in production: what is measured comes after a warm-up."""
+KAFKA = {"heap_mb": 1024, "jvm": (*SERVER_JVM, "-Xms1g")}
+"""As it runs in production: what is measured comes after a warm-up."""
 
 
 class Ground:

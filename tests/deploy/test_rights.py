@@ -174,7 +174,8 @@ def test_the_group_of_those_who_only_look_may_be_described(kafka: Guarded) -> No
 
 
 def _looking(kafka: KafkaSettings, group: str) -> Consumer:
-    looking = Consumer(kafka.client("tests") | {"group.id": kafka.group_prefix + group})
+    own = {"group.id": kafka.group_prefix + group, "session.timeout.ms": 6_000}
+    looking = Consumer(kafka.client("tests") | own)
     looking.assign([TopicPartition(kafka.topic(CONFIG), 0, 0)])
     return looking
 

@@ -59,10 +59,10 @@ def make(cache: Path | None = None) -> Path:
 
 
 def _train(folder: Path, new: Path, cache: Path | None) -> None:
-    from hookstream.embedded.kafka import QUICK_JIT, EmbeddedKafka
+    from hookstream.embedded.kafka import SMALL_JVM, EmbeddedKafka
 
-    jit = (*QUICK_JIT, *QUIET, f"{_WRITE}{new}")
-    with EmbeddedKafka(folder, jit=jit, jar_cache=cache) as kafka:
+    jvm = (*SMALL_JVM, *QUIET, f"{_WRITE}{new}")
+    with EmbeddedKafka(folder, jvm=jvm, jar_cache=cache) as kafka:
         _serve(kafka.bootstrap_servers)
         process = psutil.Process(kafka.pid)
         process.terminate()

@@ -25,8 +25,15 @@ from hookstream.embedded.ports import HOST, free_port, listens, require_free
 
 START_S = 60.0
 POLL_S = 0.05
-QUICK_JIT = ("-XX:TieredStopAtLevel=1",)
-FORMAT_JVM = ("-Xmx128m", "-XX:+UseSerialGC", *QUICK_JIT)
+SMALL_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Starts soon and stays small."""
+SERVER_JVM = (
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+)
+"""As Kafka's own start script has it: what brokers in production run with."""
 FOREIGN_SETTINGS = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
 
 
@@ -34,7 +41,7 @@ class EmbeddedKafka:
     """One broker on 127.0.0.1. As a context manager it is started and, whatever comes, stopped.
 
     port: where clients connect; a free one if None, and the same one at each start of this object.
-    heap_mb, jit: the JVM's heap in MiB and its compiler (empty: C2 too, for long measurements).
+    heap_mb, jvm: its heap in MiB, and options of the JVM beside that.
     settings: more broker settings, which win over ours.
     node_id, voters: for a cluster, this node and every node's controller port by node id; then
     cluster_id is the same for all.
@@ -48,7 +55,7 @@ class EmbeddedKafka:
         *,
         port: int | None = None,
         heap_mb: int = 512,
-        jit: Sequence[str] = QUICK_JIT,
+        jvm: Sequence[str] = SMALL_JVM,
         settings: Mapping[str, str] | None = None,
         node_id: int = 1,
         voters: Mapping[int, int] | None = None,
@@ -59,7 +66,7 @@ class EmbeddedKafka:
     ) -> None:
         self.data_dir = data_dir.resolve()
         self._port = port
-        self._jvm = (f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", *jit)
+        self._jvm = (f"-Xmx{heap_mb}m", *jvm)
         self._settings = dict(settings or {})
         self._node_id = node_id
         self._voters = voters
@@ -135,7 +142,7 @@ class EmbeddedKafka:
         cluster_id = self._cluster_id or new_cluster_id()
         tool = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config")
         done = subprocess.run(
-            self._java(FORMAT_JVM, class_path, *tool),
+            self._java(("-Xmx128m", *SMALL_JVM), class_path, *tool),
             env=_clean_env(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
