@@ -18,7 +18,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from hookstream.model.records import TRIALS, Delivery, Webhook
+from hookstream.model.records import OWN_FAULT, TRIALS, Delivery, Webhook
 from hookstream.model.schedule import last_moment_ms
 from hookstream.model.shards import ceiling_of, lane_of
 from services.deliverer.health import COOL_DOWN_MAX_MS, COOL_DOWN_MS, START, Health
@@ -161,7 +161,7 @@ def put_off(webhook: Webhook, delivery: Delivery, health: Health, view: View, no
 def put_aside(delivery: Delivery, now_ms: int) -> Defer:
     """Till when a delivery goes back to Kafka that met a fault of ours: a release that mends it may
     take long, so the steps grow with the time that it has waited."""
-    return Defer(now_ms + max(AS_LONG_AGAIN_MS, _put_off_ms(delivery, now_ms) // 4), "fault")
+    return Defer(now_ms + max(AS_LONG_AGAIN_MS, _put_off_ms(delivery, now_ms) // 4), OWN_FAULT)
 
 
 def _is_exact(webhook: Webhook, delivery: Delivery) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from hookstream.model.ids import payload_hash
-from hookstream.model.records import BY_HAND, Attempt, Delivery, Webhook
+from hookstream.model.records import BY_HAND, OWN_FAULT, Attempt, Delivery, Webhook
 from hookstream.model.schedule import last_moment_ms
 from hookstream.stream.fault_rate import FaultRate
 from hookstream.stream.loop import Handler
@@ -172,6 +172,8 @@ class Deliverer(Handler):
         fields = {"delivery": passage.delivery.id, "webhook": passage.delivery.webhook}
         logger.error("a fault of ours in one turn", exc_info=error, extra={"fields": fields})
         passage.task = None
+        if answer is None:
+            passage.end_request(None, OWN_FAULT)
         now_ms = self._clock_ms()
         if passage.webhook is not None and passage.turn.is_open:
             self._finished(passage, None, now_ms)
@@ -272,9 +274,9 @@ class Deliverer(Handler):
             self._fault_rate.went_well()
         except Withheld:  # stopped between `_go` and the first byte
             passage.task = passage.started_at_ms = None
-            self._go(passage)
+            self._alone(passage, self._go)
         except Unsendable as error:
-            self._unsendable(passage, str(error))
+            self._alone(passage, self._unsendable, str(error))
         except Exception as error:
             self._mishap(passage, error, answer)
 

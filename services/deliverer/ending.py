@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from hookstream.model.extract import NOTHING, Said, said
 from hookstream.model.records import (
+    OWN_FAULT,
     SUCCEEDED_BY,
     Attempt,
     Delivery,
@@ -103,8 +104,9 @@ def after_fault(delivery: Delivery, answer: Answer | None, now_ms: int) -> Endin
     who may have taken it is not sent it again for that."""
     if answer is None or answer.status is None:
         return without_request(put_aside(delivery, now_ms), now_ms)
-    attempt, response = answer.attempt, answer.response
-    return Ending(result="failed", reason="fault", attempt=attempt, response=response)
+    return Ending(
+        result="failed", reason=OWN_FAULT, attempt=answer.attempt, response=answer.response
+    )
 
 
 def settlement(delivery: Delivery, ending: Ending, hash_: str, source: int) -> Settlement:

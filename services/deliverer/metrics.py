@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 
-from hookstream.model.records import TRIALS, Attempt, Outcome, Timing
+from hookstream.model.records import OWN_FAULT, TRIALS, Attempt, Outcome, Timing
 from hookstream.process.metrics import (
     DELAY_BUCKETS_S,
     ERROR,
@@ -86,7 +86,7 @@ METRICS = (
 )  # fmt: skip
 
 RANKS = ("suspect", "unproven", "slow", "fast")
-ALWAYS = (("deferred", "fault"), ("failed", "fault"))
+ALWAYS = (("deferred", OWN_FAULT), ("failed", OWN_FAULT))
 """Turns that are shown as 0 before they occur: an alert looks at them."""
 
 

@@ -7,7 +7,7 @@ is gone, when one delivery has used up its attempts, or when it has only failed 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from hookstream.model.records import TRIALS, Outcome, Webhook
+from hookstream.model.records import OWN_FAULT, TRIALS, Outcome, Webhook
 from services.status.telling import is_worth_telling
 
 Reason = Literal["gone", "exhausted", "failing"]
@@ -21,11 +21,12 @@ class Tally(NamedTuple):
 
 
 def tally(outcomes: Iterable[Outcome]) -> Tally:
-    """Sum up a batch, in the order of the log. Trials count for nothing (W3, W10)."""
+    """Sum up a batch, in the order of the log. Trials count for nothing (W3, W10), and what was no
+    fault of the receiver's neither."""
     succeeded: dict[str, int] = {}
     failed: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
-        if outcome.kind in TRIALS or outcome.turn is None:
+        if outcome.kind in TRIALS or outcome.turn is None or outcome.reason == OWN_FAULT:
             continue
         if outcome.result in ("succeeded", "waiting"):
             succeeded[outcome.webhook] = outcome.ended_at_ms

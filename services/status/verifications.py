@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hookstream.model.records import BY_HAND, Outcome
+from hookstream.model.records import BY_HAND, OWN_FAULT, Outcome
 from hookstream.store.change import Change
 from hookstream.store.verification import not_verified, verified
 
@@ -33,6 +33,8 @@ def why_unverified(outcome: Outcome) -> str:
     reason = outcome.reason or outcome.result
     if outcome.result == "cancelled":
         return f"its verification {_CANCELLED.get(reason, 'was cancelled')}: ask for another"
+    if reason == OWN_FAULT:
+        return "its verification met a fault of Hookstream's own: ask for another"
     attempt = outcome.attempt
     if attempt is not None and attempt.status is not None:
         return f"its verification was answered {attempt.status}"

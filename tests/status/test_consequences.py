@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hookstream.model.policy import Policy
-from hookstream.model.records import Outcome
+from hookstream.model.records import OWN_FAULT, Outcome
 from services.status import telling
 from services.status.consequences import is_failing, tally, why_disable
 from tests.status.samples import NOON_MS, outcome, webhook
@@ -45,6 +45,10 @@ def test_another_version_or_state_is_left_alone() -> None:
 
 def test_tests_count_for_nothing() -> None:
     assert tally([outcome("failed", kind="test", reason="gone")]) == ({}, {})
+
+
+def test_what_was_a_fault_of_ours_counts_for_nothing() -> None:
+    assert tally([outcome("failed", reason=OWN_FAULT)]) == ({}, {})
 
 
 def test_a_success_ends_a_row_of_failures_but_not_a_deliverys_own_end() -> None:

@@ -107,6 +107,10 @@ def test_one_that_was_cancelled_is_told_and_another_may_answer(
             "its verification failed: it could not be sent in time",
         ),
         ({"reason": "other", "attempt": None}, "its verification failed: other"),
+        (
+            {"reason": "fault"},
+            "its verification met a fault of Hookstream's own: ask for another",
+        ),
     ],
 )
 def test_why_a_webhook_stays_unverified_is_said_in_words(

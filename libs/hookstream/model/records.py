@@ -6,7 +6,7 @@ A value holds no cycle, so the collector is told to leave it alone (`gc=False`):
 flight at a time, and it would look at each of them again and again.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -39,6 +39,8 @@ UNSETTLED: frozenset[Result] = frozenset({"superseded", "conflict"})
 
 BY_HAND = "by_hand"
 """Why a delivery was cancelled that a person took back."""
+OWN_FAULT: Final = "fault"
+"""Why a turn was put off, or has failed, that met a fault of Hookstream's own."""
 
 WebhookState = Literal["active", "paused", "disabled", "unverified", "deleted"]
 UnknownTypes = Literal["accept", "refuse", "register"]
