@@ -16,8 +16,10 @@ from tests.fixtures.kafka import wait_until
 
 READY_S = 120
 SESSION_MS = 30_000
-"""So long may a starved member be silent and keep its partitions. Where a test waits until those of
-a killed one are given to the next, it says less."""
+"""So long may a starved member be silent and keep its partitions."""
+KILLED_MS = 6_000
+KILLED = {"KAFKA_SESSION_TIMEOUT_MS": str(KILLED_MS)}
+"""Settings of a process that is killed or stopped: so soon its partitions are given to the next."""
 
 
 @contextmanager

@@ -176,7 +176,7 @@ class Deliverer(Handler):
             passage.end_request(None, OWN_FAULT)
         now_ms = self._clock_ms()
         if passage.webhook is not None and passage.turn.is_open:
-            self._finished(passage, None, now_ms)
+            self._do(self._finished, passage, None, now_ms)
         elif passage.webhook is not None:
             self._lanes.close([passage.turn])
         self._do(self._end, passage, after_fault(passage.delivery, answer, now_ms))
@@ -267,7 +267,7 @@ class Deliverer(Handler):
             now_ms = self._clock_ms()
             passage.end_request(answer.status, answer.error)
             passage.task = None
-            self._finished(passage, answer, now_ms)
+            self._do(self._finished, passage, answer, now_ms)
             verdict = judge(webhook.policy, delivery, answer, now_ms, used)
             points = timing(delivery, passage.record.timestamp_ms, passage.taken_at_ms, answer)
             self._end(passage, after_answer(webhook, answer, verdict, points))
@@ -282,19 +282,14 @@ class Deliverer(Handler):
 
     def _finished(self, passage: Passage, answer: Answer | None, now_ms: int) -> None:
         """The request is over: who waited for that may go."""
-        try:
-            decided = self._lanes.finished(passage.turn, answer, now_ms)
-        except Exception as error:
-            self._failed(error)
-        else:
-            self._follow_all(decided)
+        self._follow_all(self._lanes.finished(passage.turn, answer, now_ms))
 
     def _unsendable(self, passage: Passage, why: str) -> None:
         """The delivery has failed alone. It counts as an attempt, so that the log tells why."""
         now_ms = self._clock_ms()
         passage.end_request(None, "invalid_request")
         passage.task = None
-        self._finished(passage, None, now_ms)
+        self._do(self._finished, passage, None, now_ms)
         attempt = Attempt(started_at_ms=now_ms, duration_ms=0, error="invalid_request")
         ending = Ending(result="failed", reason="unsendable", attempt=attempt, error_detail=why)
         self._end(passage, ending)

@@ -13,7 +13,7 @@ from typing import cast
 
 from hookstream.model.checks import check
 from hookstream.model.errors import Refusal
-from hookstream.model.records import Event
+from hookstream.model.records import OWN_FAULT, Event
 from hookstream.process import tracing
 from hookstream.stream.dead import DeadLetters
 from hookstream.stream.deliveries import produce_delivery
@@ -121,7 +121,8 @@ class Router(Handler):
             raise error
         name = type(error).__name__
         logger.error("a fault of ours in one event", exc_info=error)
-        return Refusal(code="fault", field="", detail=f"a fault of ours ({name}): see router's log")
+        detail = f"a fault of ours ({name}): see router's log"
+        return Refusal(code=OWN_FAULT, field="", detail=detail)
 
     def _route(self, record: Record) -> None:
         event = cast(Event, record.value)

@@ -35,8 +35,6 @@ LATE_S = 0.5
 SLOTS = 480
 """Fewer than 500 that hang would take with a request each, or 300 with two: without shares the
 process would be full, and read nothing more."""
-PUT_OFF = 0.01
-"""The share of the healthy that may have to wait: their receiver is a thread on a busy machine."""
 AT_A_TIME = 60
 """So few of the healthy are sent for at once that what is left of the slots is enough for them,
 even if this machine makes all of them slow."""
@@ -188,8 +186,7 @@ def test_one_receiver_cannot_slow_another_though_500_hang_at_nine_tenths_of_the_
         sending.send_and_see([*some, newcomer], {good.id, newcomer.id})
     sending.all_succeeded([good], 1 + 5 * len(new))
     sending.all_succeeded(new, len(new))
-    put_off = sending.results([good, *new])["deferred"] - before
-    assert put_off <= PUT_OFF * 6 * len(new), "none had to wait for one that hangs"
+    assert sending.results([good, *new])["deferred"] == before, "none had to wait"
     assert 1 <= sending.came(hung) - tried <= SLOTS // 8, "of those that hang, all still open"
     results = sending.results(hung)
     assert set(results) == {"failed", "deferred"}, "not one of them has answered"
@@ -215,7 +212,7 @@ def test_one_receiver_cannot_slow_another_when_300_of_1000_fall_silent_at_once(
     for _ in range(2):
         sending.send_and_see(mixed, healthy)
     sending.all_succeeded(answering, 4 * 700)
-    assert sending.results(answering)["deferred"] - before <= PUT_OFF * 3 * len(answering)
+    assert sending.results(answering)["deferred"] == before
     assert sending.results(silent)["succeeded"] == 300, "the others' were open all the time"
     assert 300 <= sending.came(silent) - tried <= SLOTS * 3 // 4
     sending.crowd.hush()

@@ -28,11 +28,9 @@ from hookstream.stream.topics import DELIVERIES, OUTCOMES, RETRY
 from hookstream.stream.writer import Writer
 from tests.fixtures.kafka import PARTITIONS, Seen, put, read_all, wait_until
 from tests.fixtures.receiver import Answer, Got, Receiver
-from tests.started import SESSION_MS, started
+from tests.started import KILLED, KILLED_MS, SESSION_MS, started
 
 WITHIN_S = 60
-KILLED_MS = 6_000
-"""The session of one that is killed or stopped: so long the next one waits for its partitions."""
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -316,7 +314,7 @@ def test_retry_killed_while_receivers_hang_its_twins_are_not_sent(
     put(kafka, *hooks)
     deliver(kafka, *(delivery(hook, n) for n, hook in enumerate(hooks)))
     start()
-    with started(kafka, "retry", KAFKA_SESSION_TIMEOUT_MS=str(KILLED_MS)) as retry:
+    with started(kafka, "retry", **KILLED) as retry:
         wait_until(lambda: len(receiver.got) > len(hooks), WITHIN_S)
         retry.kill()
         retry.wait()

@@ -9,7 +9,7 @@ from hookstream.stream.settings import KafkaSettings
 from tests.deliverer.test_once import all_done, deliver, delivery, webhook
 from tests.fixtures.kafka import put, wait_until
 from tests.fixtures.receiver import Receiver
-from tests.started import Running, together
+from tests.started import KILLED, Running, together
 
 WITHIN_S = 60
 DELIVERER = {"SEAL_KEYS": "00" * 32, "EGRESS_ALLOW": "127.0.0.0/8"}
@@ -43,7 +43,7 @@ def test_all_sending_stops_at_once_and_goes_on_where_it_stopped(
     hooks = [webhook(receiver, f"/w{number}") for number in range(300)]  # of one lane
     deliveries = [delivery(hook, number) for number, hook in enumerate(hooks)]
     put(kafka, *hooks)
-    killed = DELIVERER | {"KAFKA_SESSION_TIMEOUT_MS": "6000"}
+    killed = DELIVERER | KILLED
     with together(kafka, {"deliverer": killed}) as first:
         deliver(kafka, *deliveries[:5])
         wait_until(lambda: all_done(kafka, hooks[0], 5), WITHIN_S)

@@ -14,7 +14,7 @@ from services.retry.main import GROUP
 from services.retry.tiers_to_deliveries import FEW
 from tests.fixtures.kafka import PARTITIONS, wait_until
 from tests.retry.waiting import TOPICS, held, ids, now_ms, put_waiting
-from tests.started import started
+from tests.started import KILLED, started
 
 WITHIN_S = 60
 WAITING = 50_000
@@ -49,7 +49,7 @@ def test_what_has_gone_on_is_deleted_and_nothing_else(kafka: KafkaSettings) -> N
     """Trimmed up to the commits, never beyond; a process that dies meanwhile changes nothing."""
     port = free_port()
     settings = {"RETRY_TRIM_EVERY_S": "0.2", "PROCESS_HEALTH_PORT": str(port)}
-    killed = settings | {"KAFKA_SESSION_TIMEOUT_MS": "6000"}
+    killed = settings | KILLED
     hour = now_ms() + 3_600_000
     waiting = {f"far{n}": hour for n in range(50)}
     not_beyond = trimmed(kafka)

@@ -19,13 +19,11 @@ from tests.retry.waiting import (
     uncommitted,
     unmoved,
 )
-from tests.started import started
+from tests.started import KILLED, started
 
 WITHIN_S = 60
 HELD = 1_000
 """Records that a process may hold: the least that can be set."""
-KILLED = {"KAFKA_SESSION_TIMEOUT_MS": "6000"}
-"""Of a process that is killed: so soon its partitions are given to the next."""
 COMMITTED_MS = 1_000
 """Ten times as often the loop commits: what was moved before is not moved again."""
 

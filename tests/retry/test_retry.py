@@ -12,7 +12,7 @@ from hookstream.stream.topics import DEAD, RETRY, TIERS
 from services.retry.tiers import UNTIL
 from tests.fixtures.kafka import PARTITIONS, read_all, wait_until
 from tests.retry.waiting import delivered, hops, ids, late_ms, now_ms, put_waiting, uncommitted
-from tests.started import started
+from tests.started import KILLED, started
 
 pytestmark = pytest.mark.alone
 
@@ -69,7 +69,7 @@ def test_twins_meet_in_one_partition_and_come_together(kafka: KafkaSettings) -> 
 
 def test_killed_with_records_waiting_all_come_and_none_early(kafka: KafkaSettings) -> None:
     count = 600
-    with started(kafka, "retry", KAFKA_SESSION_TIMEOUT_MS="6000") as first:
+    with started(kafka, "retry", **KILLED) as first:
         start_ms = now_ms()
         dues = {f"d{n}": start_ms + n * 15 for n in range(count)}
         put_waiting(kafka, dues.items())

@@ -18,7 +18,7 @@ from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import DEAD, DELIVERIES, EVENTS, partition_of
 from hookstream.stream.writer import Headers, Writer
 from tests.fixtures.kafka import PARTITIONS, Seen, produce, put, read_all, wait_until
-from tests.started import started
+from tests.started import KILLED, started
 from tests.system.bad_events import BAD, CONFIG, GOOD
 from tests.unit.values import a_webhook, an_event
 
@@ -173,7 +173,7 @@ def test_killed_in_the_middle_of_an_event_the_next_one_makes_the_same_deliveries
 ) -> None:
     hooks = many(3_000)
     put(kafka, OURS, *hooks)
-    killed = {"ROUTER_AHEAD": str(AHEAD), "KAFKA_SESSION_TIMEOUT_MS": "6000"}
+    killed = {"ROUTER_AHEAD": str(AHEAD), **KILLED}
     with started(kafka, "router", **killed) as router:
         tried = (n for n in range(1, 20) if stopped_within(kafka, router, n, len(hooks)))
         sent = next(tried, 0)

@@ -12,7 +12,7 @@ from hookstream.store.change import Change
 from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import CONFIG
 from tests.fixtures.kafka import read_all, wait_until
-from tests.started import started
+from tests.started import KILLED, started
 from tests.status.samples import put_webhook, webhook
 
 WITHIN_S = 60
@@ -49,7 +49,7 @@ def holders(dsn: str) -> int:
 
 def test_an_old_holder_that_wakes_up_leaves_no_old_record(kafka: KafkaSettings, dsn: str) -> None:
     settings = {"POSTGRES_DSN": dsn, "STATUS_COMPARE_EVERY_S": "1"}
-    stopped = settings | {"KAFKA_SESSION_TIMEOUT_MS": "6000"}
+    stopped = settings | KILLED
     with started(kafka, "status", **stopped) as first:
         wait_until(lambda: holders(dsn) == 1, WITHIN_S)
         save(dsn, range(1, MANY))

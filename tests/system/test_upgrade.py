@@ -28,7 +28,7 @@ from hookstream.stream.settings import KafkaSettings
 from hookstream.stream.topics import DEAD, DELIVERIES, EVENTS, OUTCOMES
 from tests.fixtures.kafka import produce, put, read_all, wait_until
 from tests.fixtures.receiver import Receiver
-from tests.started import together
+from tests.started import KILLED, together
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 90
@@ -110,11 +110,10 @@ def test_two_versions_at_once_read_each_other_and_nothing_is_dead(
     kafka: KafkaSettings, database: str, receiver: Receiver, tmp_path: Path
 ) -> None:
     put(kafka, Workspace(id="ws", version=1, name="Ours"), *(webhook(w, receiver) for w in LANES))
-    session = {"KAFKA_SESSION_TIMEOUT_MS": "6000"}  # those that are killed have successors
     services = {
-        "router": session,
-        "deliverer": {"SEAL_KEYS": "00" * 32, "EGRESS_ALLOW": "127.0.0.0/8", **session},
-        "status": {"POSTGRES_DSN": database, **session},
+        "router": KILLED,
+        "deliverer": {"SEAL_KEYS": "00" * 32, "EGRESS_ALLOW": "127.0.0.0/8", **KILLED},
+        "status": {"POSTGRES_DSN": database, **KILLED},
     }
     newer, sent = version_after(tmp_path), 0
     old_schema, new_schema = schemas.current(Event), grown(Event)

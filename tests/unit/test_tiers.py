@@ -48,6 +48,23 @@ def test_the_longest_tier_that_is_left_a_second_before(remaining_ms: int, tier: 
     assert next_hop(1_000_000 + remaining_ms, 1_000_000) == tier
 
 
+@pytest.mark.parametrize(
+    ("delay_s", "first"),
+    [
+        (6_000, ["retry.1h", "retry.30m"]),
+        (50_630, ["retry.10h", "retry.3h"]),
+        (7_200, ["retry.1h", "retry.30m"]),
+        (18_000, ["retry.3h", "retry.1h"]),
+        (36_000, ["retry.3h", "retry.3h"]),
+        (39_600, ["retry.10h", "retry.30m"]),
+        (50_400, ["retry.10h", "retry.3h"]),
+    ],
+)
+def test_the_longest_waits_in_use_begin_with_these(delay_s: int, first: list[str]) -> None:
+    """Of prestavi, prefinery's last, and our own standard."""
+    assert [tier for tier, _ in hops(delay_s * 1000, 0, 0)][:2] == first
+
+
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(st.integers(0, _YEAR_MS), st.integers(0, 2**42), st.integers(0, 900))
 def test_no_tier_is_left_after_the_record_is_due(delay_ms: int, now_ms: int, late_ms: int) -> None:
